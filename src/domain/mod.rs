@@ -1,0 +1,19 @@
+//! The pure heart: values in, values and diagnostics out.
+//!
+//! Nothing here reads a clock, a file, the environment or a network, and
+//! nothing here can fail: what cannot be decided is left as it is and said in
+//! a [`diagnostic::Diagnostic`]. Time is passed in. JSON belongs to the edges.
+
+pub mod coverage;
+pub mod diagnostic;
+pub mod mac;
+pub mod name;
+pub mod object;
+pub mod observation;
+pub mod outcome;
+pub mod plan;
+pub mod value;
+pub(crate) mod words;
+pub mod world;
+
+pub use words::UnknownWord;
