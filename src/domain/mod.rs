@@ -6,12 +6,16 @@
 
 pub mod coverage;
 pub mod diagnostic;
+pub mod identity;
+pub mod inventory;
 pub mod mac;
+pub mod merge;
 pub mod name;
 pub mod object;
 pub mod observation;
 pub mod outcome;
 pub mod plan;
+pub mod ranking;
 pub mod value;
 pub(crate) mod words;
 pub mod world;

@@ -1,0 +1,428 @@
+use super::*;
+use crate::domain::inventory::{LoneAddress, MergedHost};
+use crate::domain::name::SourceName;
+use crate::domain::observation::{
+    Address, Authority, Form, Host, HostAttribute, Interface, NativeKey, Segment,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::net::IpAddr;
+
+/// Builds observations tersely: `seen("lan", Wire).mac("…").ip("…")`.
+struct Sight(Observation);
+
+fn seen(source: &str, authority: Authority) -> Sight {
+    Sight(Observation {
+        source: source.parse::<SourceName>().unwrap(),
+        at: Timestamp::from_second(1_000_000).unwrap(),
+        authority,
+        evidence: "test".into(),
+        segment: Segment::default(),
+        thing: Thing::Host(Box::default()),
+    })
+}
+
+impl Sight {
+    fn host(&mut self) -> &mut Host {
+        match &mut self.0.thing {
+            Thing::Host(host) => host,
+            _ => unreachable!(),
+        }
+    }
+
+    fn key(mut self, key: &str) -> Self {
+        self.host().key = Some(key.parse::<NativeKey>().unwrap());
+        self
+    }
+
+    fn alias(mut self, key: &str) -> Self {
+        self.host().aliases.insert(key.parse().unwrap());
+        self
+    }
+
+    fn interface(mut self, name: Option<&str>, mac: Option<&str>, addresses: &[&str]) -> Self {
+        self.host().interfaces.push(Interface {
+            name: name.map(Into::into),
+            mac: mac.map(|mac| mac.parse().unwrap()),
+            addresses: addresses.iter().map(|text| address(text)).collect(),
+            ..Interface::default()
+        });
+        self
+    }
+
+    fn wire(self, mac: &str, ip: &str) -> Self {
+        self.interface(None, Some(mac), &[ip])
+    }
+
+    fn echo(self, ip: &str) -> Self {
+        self.interface(None, None, &[ip])
+    }
+
+    fn fact(mut self, attribute: HostAttribute, text: &str) -> Self {
+        self.host().facts.text(attribute, text);
+        self
+    }
+
+    fn ago(mut self, minutes: i64) -> Self {
+        self.0.at -= SignedDuration::from_mins(minutes);
+        self
+    }
+}
+
+fn address(text: &str) -> Address {
+    match text.parse::<ipnet::IpNet>() {
+        Ok(net) => Address::with_prefix(net),
+        Err(_) => Address::bare(text.parse::<IpAddr>().unwrap()),
+    }
+}
+
+fn merged(sights: Vec<Sight>) -> Inventory {
+    let observations: Vec<Observation> = sights.into_iter().map(|sight| sight.0).collect();
+    let mut reversed = observations.clone();
+    reversed.reverse();
+    let inventory = merge(observations, &MergeRules::default());
+    assert_eq!(
+        inventory,
+        merge(reversed, &MergeRules::default()),
+        "the order shows"
+    );
+    inventory
+}
+
+fn keys(inventory: &Inventory) -> Vec<&str> {
+    inventory.hosts.iter().map(|host| &*host.key.0).collect()
+}
+
+fn ips(host: &MergedHost) -> Vec<String> {
+    host.interfaces
+        .iter()
+        .flat_map(|i| &i.addresses)
+        .map(|a| a.ip.to_string())
+        .collect()
+}
+
+fn lone(inventory: &Inventory) -> Vec<String> {
+    inventory
+        .addresses
+        .iter()
+        .map(|LoneAddress { address, .. }| address.ip.to_string())
+        .collect()
+}
+
+use Authority::{Controller, Derived, Directory, Hypervisor, Lease, Own, Wire};
+
+#[test]
+fn one_mac_is_one_host() {
+    let inventory = merged(vec![
+        seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.5"),
+        seen("dhcp", Lease)
+            .wire("00:1b:21:00:00:01", "192.0.2.5")
+            .fact(HostAttribute::Name, "nas"),
+        seen("lan", Derived)
+            .interface(None, Some("00:1b:21:00:00:01"), &[])
+            .fact(HostAttribute::Manufacturer, "Intel"),
+    ]);
+    assert_eq!(keys(&inventory), ["mac:00:1b:21:00:00:01"]);
+    assert_eq!(inventory.hosts[0].text(HostAttribute::Name), Some("nas"));
+    assert_eq!(ips(&inventory.hosts[0]), ["192.0.2.5"]);
+    assert_eq!(inventory.hosts[0].interfaces.len(), 1);
+}
+
+#[test]
+fn a_hypervisor_makes_a_local_mac_strong() {
+    let guest = || {
+        seen("pve", Hypervisor).key("pve:lab/lxc/100").interface(
+            Some("eth0"),
+            Some("52:54:00:00:00:01"),
+            &[],
+        )
+    };
+    let inventory = merged(vec![
+        guest(),
+        seen("lan", Wire).wire("52:54:00:00:00:01", "192.0.2.7/24"),
+    ]);
+    assert_eq!(keys(&inventory), ["pve:lab/lxc/100"]);
+    assert_eq!(
+        inventory.hosts[0].interfaces[0].name.as_deref(),
+        Some("eth0")
+    );
+    assert_eq!(ips(&inventory.hosts[0]), ["192.0.2.7"]);
+}
+
+#[test]
+fn a_random_mac_alone_is_an_address_alone() {
+    let inventory = merged(vec![
+        seen("lan", Wire).wire("da:a1:19:00:00:01", "192.0.2.9"),
+    ]);
+    assert!(inventory.hosts.is_empty());
+    assert_eq!(lone(&inventory), ["192.0.2.9"]);
+    assert!(inventory.addresses[0].mac.is_some());
+}
+
+#[test]
+fn clones_with_one_mac_stay_two_and_a_person_is_told() {
+    let guest = |id: &str, ip: &str| {
+        seen("pve", Hypervisor)
+            .key(id)
+            .interface(Some("net0"), Some("bc:24:11:00:00:01"), &[ip])
+    };
+    let inventory = merged(vec![
+        guest("pve:lab/qemu/100", "192.0.2.1/24"),
+        guest("pve:lab/qemu/101", "192.0.2.2/24"),
+        seen("lan", Wire).wire("bc:24:11:00:00:01", "192.0.2.2"),
+        seen("ha", Controller)
+            .alias("ha:x")
+            .interface(None, Some("bc:24:11:00:00:01"), &[]),
+    ]);
+    let made: Vec<&str> = inventory
+        .hosts
+        .iter()
+        .filter(|host| host.held.is_none())
+        .map(|host| &*host.key.0)
+        .collect();
+    assert_eq!(made, ["pve:lab/qemu/100", "pve:lab/qemu/101"]);
+    assert!(
+        inventory
+            .ambiguities
+            .iter()
+            .any(|a| a.code == "shared_identifier")
+    );
+    // The sweep's sight went to the clone that holds the address.
+    let second = inventory
+        .hosts
+        .iter()
+        .find(|host| &*host.key.0 == "pve:lab/qemu/101")
+        .unwrap();
+    assert_eq!(second.seen.len(), 2);
+}
+
+#[test]
+fn placeholder_serials_join_nothing() {
+    let box_of = |mac: &str| {
+        seen("snmp", Own)
+            .interface(Some("eth0"), Some(mac), &[])
+            .fact(HostAttribute::Manufacturer, "Supermicro")
+            .fact(HostAttribute::Serial, "To be filled by O.E.M.")
+    };
+    let inventory = merged(vec![
+        box_of("00:25:90:00:00:01"),
+        box_of("00:25:90:00:00:02"),
+    ]);
+    assert_eq!(inventory.hosts.len(), 2);
+}
+
+#[test]
+fn different_serials_veto_a_shared_mac() {
+    let laptop = |serial: &str, own: &str| {
+        seen("mdm", Own)
+            .fact(HostAttribute::Manufacturer, "Dell")
+            .fact(HostAttribute::Serial, serial)
+            .interface(Some("wlan0"), Some(own), &[])
+            .interface(Some("dock0"), Some("00:50:b6:00:00:01"), &[])
+    };
+    let inventory = merged(vec![
+        laptop("7XK2JQ2", "00:1b:21:00:00:01"),
+        laptop("9ABCDE1", "00:1b:21:00:00:02"),
+        seen("lan", Wire).wire("00:50:b6:00:00:01", "192.0.2.4"),
+    ]);
+    let made = inventory
+        .hosts
+        .iter()
+        .filter(|host| host.held.is_none())
+        .count();
+    assert_eq!((made, inventory.hosts.len()), (2, 3));
+}
+
+#[test]
+fn what_joins_two_contradicting_things_joins_neither() {
+    let inventory = merged(vec![
+        seen("pve", Hypervisor).key("pve:lab/qemu/1").interface(
+            Some("net0"),
+            Some("bc:24:11:00:00:01"),
+            &[],
+        ),
+        seen("pve", Hypervisor).key("pve:lab/qemu/2").interface(
+            Some("net0"),
+            Some("bc:24:11:00:00:02"),
+            &[],
+        ),
+        seen("odd", Controller)
+            .alias("odd:1")
+            .interface(None, Some("bc:24:11:00:00:01"), &[])
+            .interface(None, Some("bc:24:11:00:00:02"), &[]),
+    ]);
+    assert_eq!(
+        keys(&inventory),
+        ["odd:1", "pve:lab/qemu/1", "pve:lab/qemu/2"]
+    );
+    assert!(inventory.hosts[0].held.is_some());
+    assert!(
+        inventory
+            .ambiguities
+            .iter()
+            .any(|a| a.code == "torn_identity")
+    );
+}
+
+#[test]
+fn an_echo_enriches_the_owner_of_its_address() {
+    let inventory = merged(vec![
+        seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.5"),
+        seen("dns", Directory)
+            .echo("192.0.2.5")
+            .fact(HostAttribute::DnsName, "nas.example.net"),
+        seen("far", Wire).echo("198.51.100.7"),
+    ]);
+    assert_eq!(keys(&inventory), ["mac:00:1b:21:00:00:01"]);
+    assert_eq!(
+        inventory.hosts[0].text(HostAttribute::DnsName),
+        Some("nas.example.net")
+    );
+    assert_eq!(lone(&inventory), ["198.51.100.7"]);
+}
+
+#[test]
+fn a_moved_address_follows_the_newest_sight() {
+    let inventory = merged(vec![
+        seen("dhcp", Lease)
+            .wire("00:1b:21:00:00:01", "192.0.2.5")
+            .ago(600),
+        seen("lan", Wire).wire("00:1b:21:00:00:02", "192.0.2.5"),
+        seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.6"),
+    ]);
+    assert_eq!(ips(&inventory.hosts[0]), ["192.0.2.6"]);
+    assert_eq!(ips(&inventory.hosts[1]), ["192.0.2.5"]);
+}
+
+#[test]
+fn two_macs_at_one_address_are_told_and_neither_gets_it() {
+    let inventory = merged(vec![
+        seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.5"),
+        seen("lan", Wire).wire("00:1b:21:00:00:02", "192.0.2.5"),
+    ]);
+    assert_eq!(inventory.hosts.len(), 2);
+    assert!(inventory.hosts.iter().all(|host| ips(host).is_empty()));
+    assert_eq!(inventory.ambiguities[0].code, "address_conflict");
+}
+
+#[test]
+fn a_stale_registry_address_does_not_drag_a_phone_into_a_plug() {
+    let inventory = merged(vec![
+        seen("ha", Controller)
+            .alias("ha:plug")
+            .fact(HostAttribute::Name, "Plug")
+            .interface(None, Some("00:1b:21:00:00:01"), &["192.0.2.5"]),
+        seen("lan", Wire).wire("da:a1:19:00:00:01", "192.0.2.5"),
+    ]);
+    assert_eq!(keys(&inventory), ["ha:plug"]);
+    assert_eq!(inventory.hosts[0].seen.len(), 1);
+    assert_eq!(lone(&inventory), ["192.0.2.5"]);
+}
+
+#[test]
+fn an_address_only_registry_entry_is_held_unless_something_else_agrees() {
+    let entry = || seen("ha", Controller).alias("ha:1").echo("192.0.2.5");
+    let host = || {
+        seen("lan", Wire)
+            .wire("00:1b:21:00:00:01", "192.0.2.5")
+            .fact(HostAttribute::DnsName, "octopi.lan")
+    };
+    let inventory = merged(vec![entry(), host()]);
+    assert_eq!(inventory.hosts.len(), 2);
+    assert!(inventory.hosts.iter().any(|host| host.held.is_some()));
+    let inventory = merged(vec![entry().fact(HostAttribute::Name, "OctoPi"), host()]);
+    assert_eq!(inventory.hosts.len(), 1);
+}
+
+#[test]
+fn two_registry_entries_of_one_mac_are_one_device() {
+    let inventory = merged(vec![
+        seen("ha", Controller)
+            .alias("ha:1")
+            .interface(None, Some("00:1b:21:00:00:01"), &[]),
+        seen("ha", Controller)
+            .alias("ha:2")
+            .interface(None, Some("00:1b:21:00:00:01"), &[]),
+    ]);
+    assert_eq!(keys(&inventory), ["ha:1"]);
+}
+
+#[test]
+fn the_same_mac_in_a_bond_is_one_host_with_each_interface_once() {
+    let node = || {
+        let mac = Some("00:1b:21:00:00:01");
+        seen("pve", Hypervisor)
+            .key("pve:lab/node/a")
+            .interface(Some("eno1"), mac, &[])
+            .interface(Some("bond0"), mac, &[])
+            .interface(Some("vmbr0"), mac, &["192.0.2.10/24"])
+    };
+    let inventory = merged(vec![
+        node(),
+        seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.10"),
+        seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.11"),
+    ]);
+    let host = &inventory.hosts[0];
+    assert_eq!(host.interfaces.len(), 3);
+    let bridge = host
+        .interfaces
+        .iter()
+        .find(|i| i.name.as_deref() == Some("vmbr0"))
+        .unwrap();
+    assert_eq!(bridge.addresses.len(), 2);
+}
+
+#[test]
+fn the_guests_own_name_of_an_interface_does_not_make_a_second_one() {
+    let inventory = merged(vec![
+        seen("pve", Hypervisor).key("pve:lab/qemu/1").interface(
+            Some("net0"),
+            Some("bc:24:11:00:00:01"),
+            &[],
+        ),
+        seen("pve", Own).key("pve:lab/qemu/1").interface(
+            Some("ens18"),
+            Some("bc:24:11:00:00:01"),
+            &["192.0.2.3/24"],
+        ),
+    ]);
+    let host = &inventory.hosts[0];
+    assert_eq!(host.interfaces.len(), 1);
+    assert_eq!(host.interfaces[0].name.as_deref(), Some("net0"));
+    assert!(host.interfaces[0].other_names.contains("ens18"));
+}
+
+#[test]
+fn a_bind_rule_settles_what_evidence_cannot() {
+    let sights = || {
+        vec![
+            seen("ha", Controller).alias("ha:1").echo("192.0.2.5").0,
+            seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.5").0,
+        ]
+    };
+    let bind = |verb, identifiers: &[&str]| MergeRules {
+        binds: vec![Bind {
+            verb,
+            identifiers: identifiers.iter().map(|i| i.parse().unwrap()).collect(),
+        }],
+        ..MergeRules::default()
+    };
+    let joined = merge(
+        sights(),
+        &bind(Verb::Join, &["ha:1", "mac:00:1b:21:00:00:01"]),
+    );
+    assert_eq!(joined.hosts.len(), 1);
+    let mut twins = sights();
+    twins[0] = seen("ha", Controller)
+        .alias("ha:1")
+        .interface(None, Some("00:1b:21:00:00:01"), &[])
+        .0;
+    let split = merge(twins, &bind(Verb::Split, &["ha:1", "ip:192.0.2.5"]));
+    assert_eq!(split.hosts.len(), 2);
+}
+
+#[test]
+fn a_container_is_known_by_its_form() {
+    let mut guest = seen("pve", Hypervisor).key("pve:lab/lxc/1");
+    guest.host().form = Some(Form::Container);
+    assert!(merged(vec![guest]).hosts[0].is_virtual());
+}
