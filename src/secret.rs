@@ -89,9 +89,7 @@ impl Places {
         if let Some(command) = &self.command {
             return from_command(key, command).map(Some);
         }
-        let path = credentials
-            .map(|folder| folder.join(credential))
-            .filter(|path| path.exists());
+        let path = credentials.map(|folder| folder.join(credential)).filter(|path| path.exists());
         path.map(|path| from_file(key, &path)).transpose()
     }
 }
@@ -104,10 +102,7 @@ fn not_empty(
     let text = text.strip_suffix('\n').unwrap_or(text);
     let text = text.strip_suffix('\r').unwrap_or(text);
     if text.is_empty() {
-        return Err(SecretError::Empty {
-            key,
-            place: place(),
-        });
+        return Err(SecretError::Empty { key, place: place() });
     }
     Ok(SecretString::from(text))
 }
@@ -131,10 +126,7 @@ fn from_command(key: &'static str, command: &str) -> Result<SecretString, Secret
         .stderr(Stdio::null())
         .spawn()
         .map_err(|error| refuse(format!("cannot start sh: {error}")))?;
-    let mut stdout = child
-        .stdout
-        .take()
-        .ok_or_else(|| refuse("it has no output".to_owned()))?;
+    let mut stdout = child.stdout.take().ok_or_else(|| refuse("it has no output".to_owned()))?;
     let (sender, receiver) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
         let mut text = String::new();
@@ -152,10 +144,7 @@ fn from_command(key: &'static str, command: &str) -> Result<SecretString, Secret
             Ok(None) => {
                 let _ = child.kill();
                 let _ = child.wait();
-                return Err(refuse(format!(
-                    "it ran longer than {} s",
-                    COMMAND_LIMIT.as_secs()
-                )));
+                return Err(refuse(format!("it ran longer than {} s", COMMAND_LIMIT.as_secs())));
             }
             Err(error) => return Err(refuse(error.to_string())),
         }
@@ -176,20 +165,14 @@ mod tests {
 
     #[test]
     fn a_command_gives_its_output_without_the_line_end() {
-        let places = Places {
-            command: Some("printf 's3cret\\n'".into()),
-            ..Places::default()
-        };
+        let places = Places { command: Some("printf 's3cret\\n'".into()), ..Places::default() };
         let secret = places.resolve("token", None, "x").unwrap().unwrap();
         assert_eq!(secret.expose_secret(), "s3cret");
     }
 
     #[test]
     fn a_failing_command_says_so_and_shows_nothing_of_its_output() {
-        let places = Places {
-            command: Some("echo leaked; exit 3".into()),
-            ..Places::default()
-        };
+        let places = Places { command: Some("echo leaked; exit 3".into()), ..Places::default() };
         let error = places.resolve("token", None, "x").unwrap_err().to_string();
         assert!(
             error.contains("token_command") && error.contains('3') && !error.contains("leaked"),
@@ -199,11 +182,8 @@ mod tests {
 
     #[test]
     fn two_places_are_one_too_many() {
-        let places = Places {
-            text: Some("a".into()),
-            file: Some("/b".into()),
-            ..Places::default()
-        };
+        let places =
+            Places { text: Some("a".into()), file: Some("/b".into()), ..Places::default() };
         assert_eq!(
             places.resolve("token", None, "x").unwrap_err(),
             SecretError::Ambiguous { key: "token" }
@@ -214,15 +194,11 @@ mod tests {
     fn a_systemd_credential_is_the_last_resort() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("netbox.token"), "abc").unwrap();
-        let found = Places::default()
-            .resolve("token", Some(folder.path()), "netbox.token")
-            .unwrap();
+        let found =
+            Places::default().resolve("token", Some(folder.path()), "netbox.token").unwrap();
         assert_eq!(found.unwrap().expose_secret(), "abc");
         assert!(
-            Places::default()
-                .resolve("token", Some(folder.path()), "other")
-                .unwrap()
-                .is_none()
+            Places::default().resolve("token", Some(folder.path()), "other").unwrap().is_none()
         );
     }
 }

@@ -84,9 +84,7 @@ pub struct Assignment {
 
 impl fmt::Debug for Assignment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Assignment")
-            .field("source", &self.source)
-            .finish_non_exhaustive()
+        f.debug_struct("Assignment").field("source", &self.source).finish_non_exhaustive()
     }
 }
 
@@ -112,10 +110,7 @@ pub struct Problem {
 impl Problem {
     /// A problem with a key.
     pub fn new(key: impl Into<String>, message: impl Into<String>) -> Self {
-        Problem {
-            key: key.into(),
-            message: message.into(),
-        }
+        Problem { key: key.into(), message: message.into() }
     }
 }
 

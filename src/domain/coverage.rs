@@ -90,10 +90,7 @@ impl Covered {
     pub fn covers_address(&self, source: &SourceName, segment: &Segment, ip: IpAddr) -> bool {
         let mut complete = false;
         for claim in self.claims.iter().filter(|claim| claim.source == *source) {
-            if let Scope::Subnet {
-                segment: within,
-                net,
-            } = &claim.scope
+            if let Scope::Subnet { segment: within, net } = &claim.scope
                 && within == segment
                 && net.contains(&ip)
             {
@@ -138,9 +135,6 @@ mod tests {
         assert!(!covered.covers_key(&lab, &"pve:lab/qemu/7".parse().unwrap()));
         assert!(covered.covers_key(&lab, &"pve:lab/qemu/70".parse().unwrap()));
         assert!(!covered.covers_key(&lab, &"pve:other/qemu/8".parse().unwrap()));
-        assert!(!covered.covers_key(
-            &"sweep".parse().unwrap(),
-            &"pve:lab/qemu/8".parse().unwrap()
-        ));
+        assert!(!covered.covers_key(&"sweep".parse().unwrap(), &"pve:lab/qemu/8".parse().unwrap()));
     }
 }

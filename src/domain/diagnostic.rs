@@ -44,18 +44,12 @@ impl Diagnostic {
 
     /// A warning.
     pub fn warning(code: &'static str, about: impl AsRef<str>, message: impl Into<String>) -> Self {
-        Diagnostic {
-            severity: Severity::Warning,
-            ..Diagnostic::note(code, about, message)
-        }
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::note(code, about, message) }
     }
 
     /// An error that did not stop the run.
     pub fn error(code: &'static str, about: impl AsRef<str>, message: impl Into<String>) -> Self {
-        Diagnostic {
-            severity: Severity::Error,
-            ..Diagnostic::note(code, about, message)
-        }
+        Diagnostic { severity: Severity::Error, ..Diagnostic::note(code, about, message) }
     }
 }
 

@@ -100,10 +100,7 @@ impl FromStr for Identifier {
     type Err = NotAnIdentifier;
 
     fn from_str(text: &str) -> Result<Self, NotAnIdentifier> {
-        let refuse = |why: String| NotAnIdentifier {
-            text: visible(text, 80),
-            why,
-        };
+        let refuse = |why: String| NotAnIdentifier { text: visible(text, 80), why };
         let (scheme, rest) = text.split_once(':').ok_or_else(|| {
             refuse(
                 "expected mac:…, serial:maker/number, uuid:…, ip:…, name:… or a source's key"
@@ -111,10 +108,7 @@ impl FromStr for Identifier {
             )
         })?;
         match scheme {
-            "mac" => rest
-                .parse()
-                .map(Identifier::Mac)
-                .map_err(|error| refuse(format!("{error}"))),
+            "mac" => rest.parse().map(Identifier::Mac).map_err(|error| refuse(format!("{error}"))),
             "uuid" => Uuid::parse(rest).map(Identifier::Uuid).ok_or_else(|| {
                 refuse("it is not a UUID, or a placeholder that many machines share".to_owned())
             }),
@@ -122,24 +116,18 @@ impl FromStr for Identifier {
                 let (maker, number) = rest
                     .split_once('/')
                     .ok_or_else(|| refuse("expected serial:maker/number".to_owned()))?;
-                Serial::new(maker, number)
-                    .map(Identifier::Serial)
-                    .ok_or_else(|| {
-                        refuse("it is a placeholder that many machines share".to_owned())
-                    })
+                Serial::new(maker, number).map(Identifier::Serial).ok_or_else(|| {
+                    refuse("it is a placeholder that many machines share".to_owned())
+                })
             }
             "ip" => {
                 let (ip, segment) = rest.split_once('@').unwrap_or((rest, ""));
-                let ip: IpAddr = ip
-                    .parse()
-                    .map_err(|_| refuse(format!("`{ip}` is not an IP address")))?;
+                let ip: IpAddr =
+                    ip.parse().map_err(|_| refuse(format!("`{ip}` is not an IP address")))?;
                 Ok(Identifier::Address(segment.into(), ip.to_canonical()))
             }
             "name" => Ok(Identifier::Name(name_key(rest))),
-            _ => text
-                .parse()
-                .map(Identifier::Native)
-                .map_err(|error| refuse(format!("{error}"))),
+            _ => text.parse().map(Identifier::Native).map_err(|error| refuse(format!("{error}"))),
         }
     }
 }
@@ -170,10 +158,8 @@ impl Serial {
     pub fn new(maker: &str, number: &str) -> Option<Self> {
         let maker = maker_key(maker);
         let number = number.trim().to_uppercase();
-        (!maker.is_empty() && !is_placeholder_serial(&number)).then(|| Serial {
-            maker: maker.into(),
-            number: number.into(),
-        })
+        (!maker.is_empty() && !is_placeholder_serial(&number))
+            .then(|| Serial { maker: maker.into(), number: number.into() })
     }
 
     /// The maker, as it is compared.
@@ -227,22 +213,10 @@ pub fn maker_key(maker: &str) -> String {
     if is_placeholder_text(&lower) {
         return String::new();
     }
-    let words: Vec<&str> = lower
-        .split(|c: char| !c.is_alphanumeric())
-        .filter(|word| !word.is_empty())
-        .collect();
-    let kept = words
-        .iter()
-        .rev()
-        .skip_while(|word| LEGAL.contains(word))
-        .count()
-        .max(1);
-    words
-        .iter()
-        .take(kept)
-        .copied()
-        .collect::<Vec<_>>()
-        .join(" ")
+    let words: Vec<&str> =
+        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    let kept = words.iter().rev().skip_while(|word| LEGAL.contains(word)).count().max(1);
+    words.iter().take(kept).copied().collect::<Vec<_>>().join(" ")
 }
 
 /// Texts that firmware ships where a maker should have written something.
@@ -323,11 +297,8 @@ impl Uuid {
     /// Reads a UUID; `None` for what is none and for placeholders that many machines share.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let hex: Vec<u8> = text
-            .trim()
-            .bytes()
-            .filter(|b| !matches!(b, b'-' | b'{' | b'}'))
-            .collect();
+        let hex: Vec<u8> =
+            text.trim().bytes().filter(|b| !matches!(b, b'-' | b'{' | b'}')).collect();
         if hex.len() != 32 {
             return None;
         }
@@ -360,11 +331,7 @@ impl Uuid {
             ],
         ];
         let bytes = self.0;
-        let few = bytes
-            .iter()
-            .collect::<std::collections::BTreeSet<_>>()
-            .len()
-            <= 2;
+        let few = bytes.iter().collect::<std::collections::BTreeSet<_>>().len() <= 2;
         // 12345678-1234-5678-90ab-cddeefaabbcc and 12345678-1234-1234-1234-123456789abc in either order.
         let counted = bytes.starts_with(&[0x12, 0x34, 0x56, 0x78])
             || bytes.starts_with(&[0x78, 0x56, 0x34, 0x12]);
@@ -424,14 +391,9 @@ mod tests {
         ] {
             assert!(Serial::new("Dell Inc.", serial).is_none(), "{serial}");
         }
-        for serial in [
-            "7XK2JQ2",
-            "CZ1234ABCD",
-            "VMware-42 1a",
-            "S4EWNX0R",
-            "1234567890A",
-            "PF0ABCDE",
-        ] {
+        for serial in
+            ["7XK2JQ2", "CZ1234ABCD", "VMware-42 1a", "S4EWNX0R", "1234567890A", "PF0ABCDE"]
+        {
             assert!(Serial::new("Dell Inc.", serial).is_some(), "{serial}");
         }
         assert!(Serial::new("To be filled by O.E.M.", "7XK2JQ2").is_none());
@@ -439,10 +401,7 @@ mod tests {
 
     #[test]
     fn makers_compare_without_their_legal_forms() {
-        assert_eq!(
-            Serial::new("Dell Inc.", "7xk2jq2"),
-            Serial::new("DELL", "7XK2JQ2")
-        );
+        assert_eq!(Serial::new("Dell Inc.", "7xk2jq2"), Serial::new("DELL", "7XK2JQ2"));
         assert_eq!(maker_key("Super Micro Computer, Inc."), "super micro");
         assert_eq!(maker_key("Systems"), "systems");
         assert_ne!(maker_key("HP"), maker_key("HPE"));

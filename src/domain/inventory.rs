@@ -105,9 +105,7 @@ impl MergedHost {
     /// The text of an attribute.
     #[must_use]
     pub fn text(&self, attribute: HostAttribute) -> Option<&str> {
-        self.facts
-            .get(&attribute)
-            .and_then(|fact| fact.value().as_text())
+        self.facts.get(&attribute).and_then(|fact| fact.value().as_text())
     }
 
     /// Whether it is a virtual machine or container.
@@ -118,19 +116,15 @@ impl MergedHost {
 
     /// Every native key of it.
     pub fn native_keys(&self) -> impl Iterator<Item = &NativeKey> {
-        self.identifiers
-            .iter()
-            .filter_map(|identifier| match identifier {
-                Identifier::Native(key) => Some(key),
-                _ => None,
-            })
+        self.identifiers.iter().filter_map(|identifier| match identifier {
+            Identifier::Native(key) => Some(key),
+            _ => None,
+        })
     }
 
     /// Every MAC address of its interfaces.
     pub fn macs(&self) -> impl Iterator<Item = MacAddr> {
-        self.interfaces
-            .iter()
-            .flat_map(|interface| interface.macs.iter().map(|(mac, _)| *mac))
+        self.interfaces.iter().flat_map(|interface| interface.macs.iter().map(|(mac, _)| *mac))
     }
 }
 
@@ -376,10 +370,7 @@ impl Inventory {
     #[must_use]
     pub fn why(&self, seen: Seen) -> Why {
         let observation = self.observation(seen);
-        Why::Source {
-            source: observation.source.clone(),
-            evidence: observation.evidence.clone(),
-        }
+        Why::Source { source: observation.source.clone(), evidence: observation.evidence.clone() }
     }
 
     /// The position from which an observation speaks.
@@ -391,8 +382,6 @@ impl Inventory {
     /// The host of a native key.
     #[must_use]
     pub fn host_of_key(&self, key: &str) -> Option<usize> {
-        self.hosts
-            .iter()
-            .position(|host| host.native_keys().any(|known| known.as_str() == key))
+        self.hosts.iter().position(|host| host.native_keys().any(|known| known.as_str() == key))
     }
 }

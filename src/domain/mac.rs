@@ -105,10 +105,7 @@ impl FromStr for MacAddr {
         let mut octets = [0u8; 6];
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
         match parts.len() {
-            6 if parts
-                .iter()
-                .all(|part| matches!(part.len(), 1 | 2) && digits(part)) =>
-            {
+            6 if parts.iter().all(|part| matches!(part.len(), 1 | 2) && digits(part)) => {
                 for (octet, part) in octets.iter_mut().zip(&parts) {
                     *octet = u8::from_str_radix(part, 16).map_err(|_| refuse())?;
                 }
@@ -143,11 +140,7 @@ mod tests {
             "001b213c4d5e",
             "0:1b:21:3c:4d:5e",
         ] {
-            assert_eq!(
-                text.parse::<MacAddr>().unwrap().to_string(),
-                "00:1b:21:3c:4d:5e",
-                "{text}"
-            );
+            assert_eq!(text.parse::<MacAddr>().unwrap().to_string(), "00:1b:21:3c:4d:5e", "{text}");
         }
     }
 

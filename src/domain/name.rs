@@ -16,11 +16,7 @@ pub struct NotAName {
 
 impl NotAName {
     fn new(what: &'static str, text: &str, why: &'static str) -> Self {
-        NotAName {
-            what,
-            text: visible(text, 80),
-            why,
-        }
+        NotAName { what, text: visible(text, 80), why }
     }
 }
 
@@ -102,10 +98,7 @@ impl FromStr for DnsName {
             if label.len() > 63 {
                 return refuse("a label is longer than 63 octets");
             }
-            if !label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-            {
+            if !label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') {
                 return refuse("only letters, digits, hyphens and underscores may stand in it");
             }
             if label.starts_with('-') || label.ends_with('-') {
@@ -146,11 +139,7 @@ impl FromStr for SourceName {
             return Err(NotAName::new("source name", text, "it is empty"));
         }
         if text.len() > 64 {
-            return Err(NotAName::new(
-                "source name",
-                text,
-                "it is longer than 64 characters",
-            ));
+            return Err(NotAName::new("source name", text, "it is longer than 64 characters"));
         }
         if !text.chars().all(allowed) {
             return Err(NotAName::new(
@@ -226,11 +215,7 @@ pub fn slug(text: &str) -> String {
         }
     }
     let trimmed = out.trim_matches('-');
-    if trimmed.is_empty() {
-        "unnamed".to_owned()
-    } else {
-        trimmed.to_owned()
-    }
+    if trimmed.is_empty() { "unnamed".to_owned() } else { trimmed.to_owned() }
 }
 
 /// Whether a host name says nothing about which host it is, so that it must
@@ -281,10 +266,7 @@ mod tests {
         ] {
             assert!(text.parse::<DnsName>().is_err(), "{text}");
         }
-        assert_eq!(
-            "NAS.Home.ARPA.".parse::<DnsName>().unwrap().as_str(),
-            "nas.home.arpa"
-        );
+        assert_eq!("NAS.Home.ARPA.".parse::<DnsName>().unwrap().as_str(), "nas.home.arpa");
     }
 
     #[test]

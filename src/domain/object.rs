@@ -263,10 +263,7 @@ impl Field {
     /// intent and no conflict is reported for.
     #[must_use]
     pub const fn is_mark(self) -> bool {
-        matches!(
-            self,
-            Field::AgentKey | Field::AgentSource | Field::AgentInstance
-        )
+        matches!(self, Field::AgentKey | Field::AgentSource | Field::AgentInstance)
     }
 }
 

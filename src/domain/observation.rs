@@ -464,10 +464,7 @@ impl Address {
     /// An address with the length of its prefix.
     #[must_use]
     pub fn with_prefix(net: IpNet) -> Self {
-        Address {
-            prefix_len: Some(net.prefix_len()),
-            ..Address::bare(net.addr())
-        }
+        Address { prefix_len: Some(net.prefix_len()), ..Address::bare(net.addr()) }
     }
 }
 
@@ -626,10 +623,7 @@ mod tests {
         facts.text(HostAttribute::Name, "nas\u{7}\n01 ");
         facts.text(HostAttribute::Model, "  ");
         facts.int(HostAttribute::Memory, -1);
-        assert_eq!(
-            facts.get(&HostAttribute::Name),
-            Some(&Value::text("nas 01"))
-        );
+        assert_eq!(facts.get(&HostAttribute::Name), Some(&Value::text("nas 01")));
         assert_eq!(facts.len(), 1);
     }
 }

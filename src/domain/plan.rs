@@ -183,19 +183,14 @@ pub fn waves(plan: &Plan) -> Vec<Wave> {
                     .filter(|step| step.creates || !step.fields.is_empty())
                     .collect();
                 if !steps.is_empty() {
-                    waves.push(Wave {
-                        kind,
-                        action,
-                        steps,
-                    });
+                    waves.push(Wave { kind, action, steps });
                 }
             }
         }
     }
     for &kind in Kind::ALL {
-        let mut indices: Vec<usize> = (0..plan.changes.len())
-            .filter(|&index| plan.changes[index].kind == kind)
-            .collect();
+        let mut indices: Vec<usize> =
+            (0..plan.changes.len()).filter(|&index| plan.changes[index].kind == kind).collect();
         order(&mut indices);
         let steps: Vec<Step> = indices
             .into_iter()
@@ -207,11 +202,7 @@ pub fn waves(plan: &Plan) -> Vec<Wave> {
             .filter(|step| !step.fields.is_empty())
             .collect();
         if !steps.is_empty() {
-            waves.push(Wave {
-                kind,
-                action: Action::Update,
-                steps,
-            });
+            waves.push(Wave { kind, action: Action::Update, steps });
         }
     }
     for &kind in Kind::ALL.iter().rev() {
@@ -224,17 +215,9 @@ pub fn waves(plan: &Plan) -> Vec<Wave> {
         if !indices.is_empty() {
             let steps = indices
                 .into_iter()
-                .map(|change| Step {
-                    change,
-                    fields: Vec::new(),
-                    creates: false,
-                })
+                .map(|change| Step { change, fields: Vec::new(), creates: false })
                 .collect();
-            waves.push(Wave {
-                kind,
-                action: Action::Delete,
-                steps,
-            });
+            waves.push(Wave { kind, action: Action::Delete, steps });
         }
     }
     waves
@@ -262,25 +245,19 @@ fn layers(
     let mut layers = Vec::new();
     while !left.is_empty() {
         let (ready, rest): (Vec<usize>, Vec<usize>) = left.iter().partition(|&&index| {
-            plan.changes[index]
-                .fields
-                .iter()
-                .filter(|(field, _)| !field.waits(kind))
-                .all(|(_, change)| match &change.after {
+            plan.changes[index].fields.iter().filter(|(field, _)| !field.waits(kind)).all(
+                |(_, change)| match &change.after {
                     Value::Ref(ObjectRef::Planned(of, key))
                         if *of == kind && creates.contains(key) =>
                     {
                         done.contains(key) || *key == plan.changes[index].key
                     }
                     _ => true,
-                })
+                },
+            )
         });
         // A circle of references cannot be ordered: write what is left and let the sink judge.
-        let (ready, rest) = if ready.is_empty() {
-            (rest, Vec::new())
-        } else {
-            (ready, rest)
-        };
+        let (ready, rest) = if ready.is_empty() { (rest, Vec::new()) } else { (ready, rest) };
         done.extend(ready.iter().map(|&index| &plan.changes[index].key));
         layers.push(ready);
         left = rest;

@@ -28,43 +28,16 @@ use Authority::{
 };
 
 /// What the thing says of itself comes first after what a person says.
-const OF_ITSELF: [Authority; 9] = [
-    Person,
-    Own,
-    Hypervisor,
-    Controller,
-    Configuration,
-    Lease,
-    Directory,
-    Wire,
-    Derived,
-];
+const OF_ITSELF: [Authority; 9] =
+    [Person, Own, Hypervisor, Controller, Configuration, Lease, Directory, Wire, Derived];
 
 /// What the hypervisor decides comes first: it makes it so.
-const OF_ITS_HOST: [Authority; 9] = [
-    Person,
-    Hypervisor,
-    Own,
-    Controller,
-    Configuration,
-    Lease,
-    Directory,
-    Wire,
-    Derived,
-];
+const OF_ITS_HOST: [Authority; 9] =
+    [Person, Hypervisor, Own, Controller, Configuration, Lease, Directory, Wire, Derived];
 
 /// Whether it runs: the hypervisor knows, and what answers is on.
-const OF_STATUS: [Authority; 9] = [
-    Person,
-    Hypervisor,
-    Own,
-    Wire,
-    Controller,
-    Configuration,
-    Lease,
-    Directory,
-    Derived,
-];
+const OF_STATUS: [Authority; 9] =
+    [Person, Hypervisor, Own, Wire, Controller, Configuration, Lease, Directory, Derived];
 
 impl Ranking {
     /// The default order of an attribute.
@@ -101,41 +74,23 @@ impl Ranking {
 
     fn default_place(attribute: HostAttribute, authority: Authority) -> usize {
         let order = Ranking::default_order(attribute);
-        order
-            .iter()
-            .position(|named| *named == authority)
-            .unwrap_or(order.len())
+        order.iter().position(|named| *named == authority).unwrap_or(order.len())
     }
 }
 
 /// The order for everything that is not a host's attribute: interfaces, disks, prefixes.
 #[must_use]
 pub fn part_place(authority: Authority) -> usize {
-    OF_ITS_HOST
-        .iter()
-        .position(|named| *named == authority)
-        .unwrap_or(OF_ITS_HOST.len())
+    OF_ITS_HOST.iter().position(|named| *named == authority).unwrap_or(OF_ITS_HOST.len())
 }
 
 /// The order in which claims to hold an address are believed: the thing itself,
 /// then what answered, then what was configured or handed out.
 #[must_use]
 pub fn address_place(authority: Authority) -> usize {
-    const ORDER: [Authority; 9] = [
-        Own,
-        Wire,
-        Hypervisor,
-        Lease,
-        Controller,
-        Person,
-        Configuration,
-        Directory,
-        Derived,
-    ];
-    ORDER
-        .iter()
-        .position(|named| *named == authority)
-        .unwrap_or(ORDER.len())
+    const ORDER: [Authority; 9] =
+        [Own, Wire, Hypervisor, Lease, Controller, Person, Configuration, Directory, Derived];
+    ORDER.iter().position(|named| *named == authority).unwrap_or(ORDER.len())
 }
 
 #[cfg(test)]

@@ -25,19 +25,13 @@ impl Decimal {
     #[must_use]
     pub fn nearest(number: f64) -> Option<Self> {
         let hundredths = (number * 100.0).round();
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "the range is checked on this line"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "the range is checked on this line")]
         (hundredths.abs() < 9.0e15).then_some(Decimal(hundredths as i64))
     }
 
     /// The number as a float.
     #[must_use]
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "two places of a small number are exact enough"
-    )]
+    #[expect(clippy::cast_precision_loss, reason = "two places of a small number are exact enough")]
     pub fn as_f64(self) -> f64 {
         self.0 as f64 / 100.0
     }
@@ -214,10 +208,7 @@ impl<K: Ord, V> SmallMap<K, V> {
 
     /// The value of a key.
     pub fn get(&self, key: &K) -> Option<&V> {
-        self.0
-            .binary_search_by(|(k, _)| k.cmp(key))
-            .ok()
-            .map(|at| &self.0[at].1)
+        self.0.binary_search_by(|(k, _)| k.cmp(key)).ok().map(|at| &self.0[at].1)
     }
 
     /// The value of a key, made first where there is none.
@@ -234,10 +225,7 @@ impl<K: Ord, V> SmallMap<K, V> {
 
     /// Takes a key out.
     pub fn remove(&mut self, key: &K) -> Option<V> {
-        self.0
-            .binary_search_by(|(k, _)| k.cmp(key))
-            .ok()
-            .map(|at| self.0.remove(at).1)
+        self.0.binary_search_by(|(k, _)| k.cmp(key)).ok().map(|at| self.0.remove(at).1)
     }
 
     /// Whether a key is there.
@@ -288,13 +276,9 @@ mod tests {
 
     #[test]
     fn decimals_print_as_short_as_they_can() {
-        for (hundredths, text) in [
-            (200, "2"),
-            (250, "2.5"),
-            (125, "1.25"),
-            (-50, "-0.5"),
-            (5, "0.05"),
-        ] {
+        for (hundredths, text) in
+            [(200, "2"), (250, "2.5"), (125, "1.25"), (-50, "-0.5"), (5, "0.05")]
+        {
             assert_eq!(Decimal(hundredths).to_string(), text);
             assert_eq!(text.parse::<Decimal>().unwrap(), Decimal(hundredths));
         }

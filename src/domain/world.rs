@@ -30,9 +30,7 @@ impl Live {
     /// The id of the object that a field refers to.
     #[must_use]
     pub fn referenced(&self, field: Field) -> Option<u64> {
-        self.field(field)
-            .as_ref()
-            .and_then(super::object::ObjectRef::live_id)
+        self.field(field).as_ref().and_then(super::object::ObjectRef::live_id)
     }
 
     /// The name that a person knows it by, as far as its own fields tell.
@@ -85,9 +83,7 @@ impl World {
 
     /// The objects of a kind, by id.
     pub fn of(&self, kind: Kind) -> impl Iterator<Item = &Live> {
-        self.objects
-            .range((kind, 0)..=(kind, u64::MAX))
-            .map(|(_, live)| live)
+        self.objects.range((kind, 0)..=(kind, u64::MAX)).map(|(_, live)| live)
     }
 
     /// All objects, by kind and id.

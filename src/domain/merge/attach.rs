@@ -32,34 +32,19 @@ fn is_solid(group: &Group) -> bool {
 }
 
 pub(super) fn attach(observations: &[Observation], joined: Joined) -> Attached {
-    let Joined {
-        mut groups,
-        mut verdicts,
-        mut ambiguities,
-    } = joined;
+    let Joined { mut groups, mut verdicts, mut ambiguities } = joined;
     let by_mac = stations_by_mac(observations, &groups);
     give(observations, &mut groups, &by_mac, &mut verdicts);
 
     let owned = own(observations, groups.iter().enumerate(), is_solid);
     let mut given = echoes_by_address(observations, &groups, &owned);
-    given.extend(second_sights(
-        observations,
-        &mut groups,
-        &owned,
-        &mut ambiguities,
-    ));
+    given.extend(second_sights(observations, &mut groups, &owned, &mut ambiguities));
     give(observations, &mut groups, &given, &mut verdicts);
 
     // Indices have not moved: a group that was given away is merely empty now.
     let owned = own(observations, groups.iter().enumerate(), is_solid);
     hold_the_dispossessed(observations, &mut groups, &owned, &mut ambiguities);
-    report_rivals(
-        observations,
-        &groups,
-        &owned,
-        &mut verdicts,
-        &mut ambiguities,
-    );
+    report_rivals(observations, &groups, &owned, &mut verdicts, &mut ambiguities);
 
     let mut place = HashMap::new();
     let mut hosts = Vec::new();
@@ -73,13 +58,7 @@ pub(super) fn attach(observations: &[Observation], joined: Joined) -> Attached {
         }
     }
     let owned = renumber(owned, &place);
-    Attached {
-        hosts,
-        lone,
-        owned,
-        verdicts,
-        ambiguities,
-    }
+    Attached { hosts, lone, owned, verdicts, ambiguities }
 }
 
 /// A group that goes to another, and why.
@@ -119,32 +98,22 @@ fn give(
 /// thing in its segment that is known to have this address.
 fn stations_by_mac(observations: &[Observation], groups: &[Group]) -> Vec<Gift> {
     let mut known: HashMap<(&Segment, MacAddr), BTreeSet<usize>> = HashMap::new();
-    for (index, group) in groups
-        .iter()
-        .enumerate()
-        .filter(|(_, group)| is_solid(group) && group.held.is_none())
+    for (index, group) in
+        groups.iter().enumerate().filter(|(_, group)| is_solid(group) && group.held.is_none())
     {
         for (segment, mac) in local_macs(observations, group) {
             known.entry((segment, mac)).or_default().insert(index);
         }
     }
     let mut gifts = Vec::new();
-    for (index, group) in groups
-        .iter()
-        .enumerate()
-        .filter(|(_, group)| !is_solid(group))
-    {
+    for (index, group) in groups.iter().enumerate().filter(|(_, group)| !is_solid(group)) {
         let owners: BTreeSet<(usize, MacAddr)> = local_macs(observations, group)
             .filter_map(|key| known.get(&key).map(|owners| (key.1, owners)))
             .flat_map(|(mac, owners)| owners.iter().map(move |&owner| (owner, mac)))
             .collect();
         let distinct: BTreeSet<usize> = owners.iter().map(|(owner, _)| *owner).collect();
         if let (1, Some(&(to, mac))) = (distinct.len(), owners.first()) {
-            gifts.push(Gift {
-                from: index,
-                to,
-                identifier: Identifier::Mac(mac),
-            });
+            gifts.push(Gift { from: index, to, identifier: Identifier::Mac(mac) });
         }
     }
     gifts
@@ -172,11 +141,7 @@ fn addresses<'a>(
         let observation = &observations[seen as usize];
         host_of(observation)
             .into_iter()
-            .flat_map(|host| {
-                host.interfaces
-                    .iter()
-                    .flat_map(|interface| &interface.addresses)
-            })
+            .flat_map(|host| host.interfaces.iter().flat_map(|interface| &interface.addresses))
             .filter(|address| is_exclusive(address) && is_host_address(address.ip))
             .map(|address| (&observation.segment, address.ip))
     })
@@ -207,11 +172,7 @@ fn sole_holder(
 /// the identifier would hold the address.
 fn echoes_by_address(observations: &[Observation], groups: &[Group], owned: &Owned) -> Vec<Gift> {
     let mut sharing: HashMap<&Identifier, Vec<usize>> = HashMap::new();
-    for (index, group) in groups
-        .iter()
-        .enumerate()
-        .filter(|(_, group)| group.held.is_none())
-    {
+    for (index, group) in groups.iter().enumerate().filter(|(_, group)| group.held.is_none()) {
         for identifier in &group.contested {
             sharing.entry(identifier).or_default().push(index);
         }
@@ -238,26 +199,18 @@ fn echoes_by_address(observations: &[Observation], groups: &[Group], owned: &Own
         } else {
             sole_holder(owned, &wanted).filter(|(to, _)| groups[*to].held.is_none())
         };
-        gifts.extend(holder.map(|(to, identifier)| Gift {
-            from: index,
-            to,
-            identifier,
-        }));
+        gifts.extend(holder.map(|(to, identifier)| Gift { from: index, to, identifier }));
     }
     gifts
 }
 
 /// Whether a group answered from a MAC address that names an interface.
 fn has_mac(observations: &[Observation], group: &Group) -> bool {
-    group
-        .seen
-        .iter()
-        .filter_map(|&seen| host_of(&observations[seen as usize]))
-        .any(|host| {
-            host.interfaces
-                .iter()
-                .any(|interface| interface.mac.is_some_and(MacAddr::names_an_interface))
-        })
+    group.seen.iter().filter_map(|&seen| host_of(&observations[seen as usize])).any(|host| {
+        host.interfaces
+            .iter()
+            .any(|interface| interface.mac.is_some_and(MacAddr::names_an_interface))
+    })
 }
 
 /// A source's own key without any hardware behind it, whose every address something
@@ -272,10 +225,8 @@ fn second_sights(
     let mut gifts = Vec::new();
     for index in 0..groups.len() {
         let group = &groups[index];
-        let only_keys = group
-            .identifiers
-            .iter()
-            .all(|identifier| matches!(identifier, Identifier::Native(_)));
+        let only_keys =
+            group.identifiers.iter().all(|identifier| matches!(identifier, Identifier::Native(_)));
         if group.identifiers.is_empty()
             || !only_keys
             || group.held.is_some()
@@ -294,11 +245,7 @@ fn second_sights(
         if agrees(observations, group, &groups[to])
             && !same_scheme(observations, group, &groups[to])
         {
-            gifts.push(Gift {
-                from: index,
-                to,
-                identifier,
-            });
+            gifts.push(Gift { from: index, to, identifier });
             continue;
         }
         let mut parties = group.identifiers.clone();
@@ -313,11 +260,8 @@ fn second_sights(
                 identifier
             ),
         ));
-        let held: Arc<str> = format!(
-            "{identifier} is held by {}",
-            host_key(&groups[to], observations)
-        )
-        .into();
+        let held: Arc<str> =
+            format!("{identifier} is held by {}", host_key(&groups[to], observations)).into();
         groups[index].held = Some(held);
     }
     gifts
@@ -328,15 +272,13 @@ fn texts<'a>(
     group: &'a Group,
     attributes: &'a [HostAttribute],
 ) -> impl Iterator<Item = &'a str> + 'a {
-    group
-        .seen
-        .iter()
-        .filter_map(|&seen| host_of(&observations[seen as usize]))
-        .flat_map(move |host| {
+    group.seen.iter().filter_map(|&seen| host_of(&observations[seen as usize])).flat_map(
+        move |host| {
             attributes.iter().filter_map(move |attribute| {
                 host.facts.get(attribute).and_then(|value| value.as_text())
             })
-        })
+        },
+    )
 }
 
 fn agrees(observations: &[Observation], a: &Group, b: &Group) -> bool {
@@ -381,10 +323,7 @@ fn hold_the_dispossessed(
     for index in 0..groups.len() {
         let group = &groups[index];
         let faint = group.seen.iter().all(|&seen| {
-            matches!(
-                observations[seen as usize].authority,
-                Wire | Lease | Directory | Derived
-            )
+            matches!(observations[seen as usize].authority, Wire | Lease | Directory | Derived)
         });
         if !is_solid(group) || group.held.is_some() || !faint {
             continue;
@@ -401,10 +340,7 @@ fn hold_the_dispossessed(
         ambiguities.push(ambiguity(
             "dispossessed",
             &parties,
-            format!(
-                "{} answers at {identifier}, which {other} holds",
-                listed(&group.identifiers)
-            ),
+            format!("{} answers at {identifier}, which {other} holds", listed(&group.identifiers)),
         ));
         groups[index].held = Some(format!("{identifier} is held by {other}").into());
     }
@@ -436,10 +372,7 @@ fn report_rivals(
                 Holder::Group(index) => groups[*index].identifiers.first().cloned(),
                 Holder::Station(mac) => Some(Identifier::Mac(*mac)),
             };
-            rivalries
-                .entry((segment.clone(), *ip))
-                .or_default()
-                .extend(named);
+            rivalries.entry((segment.clone(), *ip)).or_default().extend(named);
         }
     }
     for ((segment, ip), rivals) in rivalries {
@@ -449,9 +382,7 @@ fn report_rivals(
             &[address.clone()].into(),
             format!("{address} is held by {} at once", listed(&rivals)),
         );
-        question
-            .parties
-            .extend(rivals.iter().map(ToString::to_string));
+        question.parties.extend(rivals.iter().map(ToString::to_string));
         ambiguities.push(question);
     }
 }
@@ -482,11 +413,7 @@ pub(super) fn host_key(group: &Group, observations: &[Observation]) -> HostKey {
         .filter_map(|host| host.key.as_ref())
         .min();
     let key = exclusive.map(ToString::to_string).or_else(|| {
-        group
-            .identifiers
-            .first()
-            .or_else(|| group.contested.first())
-            .map(ToString::to_string)
+        group.identifiers.first().or_else(|| group.contested.first()).map(ToString::to_string)
     });
     HostKey(key.unwrap_or_default().into())
 }

@@ -27,10 +27,7 @@ pub struct Bind {
 pub(super) fn carries(observation: &Observation, host: &Host, identifier: &Identifier) -> bool {
     match identifier {
         Identifier::Native(key) => host.key.as_ref() == Some(key) || host.aliases.contains(key),
-        Identifier::Mac(mac) => host
-            .interfaces
-            .iter()
-            .any(|interface| interface.mac == Some(*mac)),
+        Identifier::Mac(mac) => host.interfaces.iter().any(|interface| interface.mac == Some(*mac)),
         Identifier::Address(segment, ip) => {
             observation.segment.as_str() == &**segment
                 && host

@@ -73,15 +73,8 @@ pub(super) fn stated(host: &Host) -> impl Iterator<Item = Identifier> + '_ {
         .zip(text(HostAttribute::Manufacturer))
         .and_then(|(number, maker)| Serial::new(maker, number))
         .map(Identifier::Serial);
-    let uuid = text(HostAttribute::Uuid)
-        .and_then(Uuid::parse)
-        .map(Identifier::Uuid);
-    let keys = host
-        .key
-        .iter()
-        .chain(&host.aliases)
-        .cloned()
-        .map(Identifier::Native);
+    let uuid = text(HostAttribute::Uuid).and_then(Uuid::parse).map(Identifier::Uuid);
+    let keys = host.key.iter().chain(&host.aliases).cloned().map(Identifier::Native);
     keys.chain(uuid).chain(serial)
 }
 
@@ -123,28 +116,17 @@ pub(super) fn join(observations: &[Observation], hosts: &[Seen], binds: &[Bind])
     let mut joined = Joined::default();
     let mut contested: BTreeSet<usize> = BTreeSet::new();
     let mut sets = DisjointSets::new(atoms.len());
-    for (index, run) in runs
-        .iter()
-        .enumerate()
-        .filter(|(_, run)| run.atoms.len() > 1)
-    {
+    for (index, run) in runs.iter().enumerate().filter(|(_, run)| run.atoms.len() > 1) {
         match contradiction(run.atoms.iter().map(|&atom| &atoms[atom].claims)) {
             Some(because) => {
                 contested.insert(index);
                 joined.verdicts.push(Verdict::Contested {
                     identifier: run.identifier.clone(),
-                    seen: run
-                        .atoms
-                        .iter()
-                        .flat_map(|&atom| atoms[atom].seen.clone())
-                        .collect(),
+                    seen: run.atoms.iter().flat_map(|&atom| atoms[atom].seen.clone()).collect(),
                     because: because.into(),
                 });
             }
-            None => run
-                .atoms
-                .windows(2)
-                .for_each(|pair| sets.union(pair[0], pair[1])),
+            None => run.atoms.windows(2).for_each(|pair| sets.union(pair[0], pair[1])),
         }
     }
 
@@ -183,9 +165,7 @@ fn atoms(observations: &[Observation], hosts: &[Seen], binds: &[Bind]) -> Vec<At
         let mut named = hosts.iter().enumerate().filter(|(_, seen)| {
             let observation = &observations[**seen as usize];
             host_of(observation).is_some_and(|host| {
-                bind.identifiers
-                    .iter()
-                    .any(|named| carries(observation, host, named))
+                bind.identifiers.iter().any(|named| carries(observation, host, named))
             })
         });
         if let Some((first, _)) = named.next() {
@@ -212,18 +192,12 @@ fn claims(observations: &[Observation], seen: &[Seen], binds: &[Bind]) -> Claims
             continue;
         };
         if let Some(key) = &host.key {
-            add(
-                Namespace::Scheme(key.scheme().to_owned()),
-                key.as_str().into(),
-            );
+            add(Namespace::Scheme(key.scheme().to_owned()), key.as_str().into());
         }
         for identifier in stated(host) {
             match identifier {
                 Identifier::Serial(serial) => {
-                    add(
-                        Namespace::Maker(serial.maker().to_owned()),
-                        serial.number().into(),
-                    );
+                    add(Namespace::Maker(serial.maker().to_owned()), serial.number().into());
                 }
                 Identifier::Uuid(uuid) => add(Namespace::Uuid, uuid.to_string().into()),
                 _ => {}
@@ -231,10 +205,7 @@ fn claims(observations: &[Observation], seen: &[Seen], binds: &[Bind]) -> Claims
         }
         for (number, bind) in binds.iter().enumerate() {
             if bind.verb == Verb::Split && bind.identifiers.len() > 1 {
-                for side in bind
-                    .identifiers
-                    .iter()
-                    .filter(|side| carries(observation, host, side))
+                for side in bind.identifiers.iter().filter(|side| carries(observation, host, side))
                 {
                     add(Namespace::Split(number), side.to_string().into());
                 }
@@ -304,24 +275,21 @@ fn contradiction<'a>(claims: impl Iterator<Item = &'a Claims>) -> Option<String>
             known.push(merged);
         }
     }
-    classes
-        .into_iter()
-        .find(|(_, values)| values.len() > 1)
-        .map(|(namespace, mut values)| {
-            values.sort();
-            let name = |class: &BTreeSet<&Arc<str>>| {
-                class.iter().next().map_or("", |value| &***value).to_owned()
-            };
-            let (a, b) = (name(&values[0]), name(&values[1]));
-            match namespace {
-                Namespace::Scheme(_) => format!("{a} and {b} are different things"),
-                Namespace::Maker(maker) => {
-                    format!("{maker} gave out the serial numbers {a} and {b}")
-                }
-                Namespace::Uuid => format!("the UUIDs {a} and {b} differ"),
-                Namespace::Split(_) => format!("a bind rule keeps {a} and {b} apart"),
+    classes.into_iter().find(|(_, values)| values.len() > 1).map(|(namespace, mut values)| {
+        values.sort();
+        let name = |class: &BTreeSet<&Arc<str>>| {
+            class.iter().next().map_or("", |value| &***value).to_owned()
+        };
+        let (a, b) = (name(&values[0]), name(&values[1]));
+        match namespace {
+            Namespace::Scheme(_) => format!("{a} and {b} are different things"),
+            Namespace::Maker(maker) => {
+                format!("{maker} gave out the serial numbers {a} and {b}")
             }
-        })
+            Namespace::Uuid => format!("the UUIDs {a} and {b} differ"),
+            Namespace::Split(_) => format!("a bind rule keeps {a} and {b} apart"),
+        }
+    })
 }
 
 /// Which atoms share which uncontested identifiers.
@@ -336,43 +304,28 @@ impl<'a> Edges<'a> {
         let mut of_atom = vec![Vec::new(); atoms];
         let mut contested_of_atom = vec![Vec::new(); atoms];
         for (index, run) in runs.iter().enumerate() {
-            let list = if contested.contains(&index) {
-                &mut contested_of_atom
-            } else {
-                &mut of_atom
-            };
+            let list =
+                if contested.contains(&index) { &mut contested_of_atom } else { &mut of_atom };
             for &atom in &run.atoms {
                 list[atom].push(index);
             }
         }
-        Edges {
-            runs,
-            of_atom,
-            contested_of_atom,
-        }
+        Edges { runs, of_atom, contested_of_atom }
     }
 
     fn neighbours(&self, atom: usize) -> impl Iterator<Item = usize> + '_ {
-        self.of_atom[atom]
-            .iter()
-            .flat_map(|&run| self.runs[run].atoms.iter().copied())
+        self.of_atom[atom].iter().flat_map(|&run| self.runs[run].atoms.iter().copied())
     }
 }
 
 fn group(members: &[usize], atoms: &[Atom], edges: &Edges<'_>, held: Option<Arc<str>>) -> Group {
-    let mut seen: Vec<Seen> = members
-        .iter()
-        .flat_map(|&atom| atoms[atom].seen.iter().copied())
-        .collect();
+    let mut seen: Vec<Seen> =
+        members.iter().flat_map(|&atom| atoms[atom].seen.iter().copied()).collect();
     seen.sort_unstable();
     let named = |lists: &Vec<Vec<usize>>| -> BTreeSet<Identifier> {
         members
             .iter()
-            .flat_map(|&atom| {
-                lists[atom]
-                    .iter()
-                    .map(|&run| edges.runs[run].identifier.clone())
-            })
+            .flat_map(|&atom| lists[atom].iter().map(|&run| edges.runs[run].identifier.clone()))
             .collect()
     };
     Group {
@@ -394,19 +347,15 @@ fn resolve(
     edges: &Edges<'_>,
     joined: &mut Joined,
 ) {
-    let (anchors, loose): (Vec<usize>, Vec<usize>) = members
-        .iter()
-        .partition(|&&atom| !atoms[atom].claims.is_empty());
+    let (anchors, loose): (Vec<usize>, Vec<usize>) =
+        members.iter().partition(|&&atom| !atoms[atom].claims.is_empty());
     let mut label: BTreeMap<usize, usize> = BTreeMap::new();
     let mut classes: Vec<Vec<usize>> = Vec::new();
     for circle in circles(&anchors, edges) {
         let conflict = contradiction(circle.iter().map(|&atom| &atoms[atom].claims));
         if let Some(because) = &conflict {
             joined.verdicts.push(Verdict::Vetoed {
-                seen: circle
-                    .iter()
-                    .flat_map(|&atom| atoms[atom].seen.clone())
-                    .collect(),
+                seen: circle.iter().flat_map(|&atom| atoms[atom].seen.clone()).collect(),
                 because: because.as_str().into(),
             });
         }
@@ -426,10 +375,8 @@ fn resolve(
     loop {
         let mut round: Vec<(usize, BTreeSet<usize>)> = Vec::new();
         for &atom in &open {
-            let reached: BTreeSet<usize> = edges
-                .neighbours(atom)
-                .filter_map(|other| label.get(&other).copied())
-                .collect();
+            let reached: BTreeSet<usize> =
+                edges.neighbours(atom).filter_map(|other| label.get(&other).copied()).collect();
             if !reached.is_empty() {
                 round.push((atom, reached));
             }
@@ -456,10 +403,7 @@ fn resolve(
     }
     for &atom in &torn {
         let held = group(&[atom], atoms, edges, Some(because.into()));
-        joined.verdicts.push(Verdict::Vetoed {
-            seen: held.seen.clone(),
-            because: because.into(),
-        });
+        joined.verdicts.push(Verdict::Vetoed { seen: held.seen.clone(), because: because.into() });
         joined.ambiguities.push(ambiguity(
             "torn_identity",
             &held.identifiers,
@@ -478,11 +422,8 @@ fn resolve(
 
 /// Groups of atoms that are connected among themselves.
 fn circles(members: &[usize], edges: &Edges<'_>) -> Vec<Vec<usize>> {
-    let place: HashMap<usize, usize> = members
-        .iter()
-        .enumerate()
-        .map(|(place, &atom)| (atom, place))
-        .collect();
+    let place: HashMap<usize, usize> =
+        members.iter().enumerate().map(|(place, &atom)| (atom, place)).collect();
     let mut sets = DisjointSets::new(members.len());
     for (here, &atom) in members.iter().enumerate() {
         for other in edges.neighbours(atom) {
@@ -509,11 +450,8 @@ fn hold_contested(
 ) {
     for &index in contested {
         let run = &runs[index];
-        let parties: BTreeSet<String> = run
-            .atoms
-            .iter()
-            .map(|&atom| describe(observations, &atoms[atom]))
-            .collect();
+        let parties: BTreeSet<String> =
+            run.atoms.iter().map(|&atom| describe(observations, &atoms[atom])).collect();
         let mut ambiguity = ambiguity(
             "shared_identifier",
             &[run.identifier.clone()].into(),
@@ -537,11 +475,8 @@ fn hold_contested(
                 .any(|identifier| !matches!(identifier, Identifier::Native(_)));
             if !others {
                 group.held = Some(
-                    format!(
-                        "{} is stated by several different things",
-                        listed(&group.contested)
-                    )
-                    .into(),
+                    format!("{} is stated by several different things", listed(&group.contested))
+                        .into(),
                 );
             }
         }
@@ -575,12 +510,7 @@ pub(super) fn ambiguity(
 ) -> Ambiguity {
     let parties: BTreeSet<String> = identifiers.iter().map(ToString::to_string).collect();
     let id = fingerprint(std::iter::once(code).chain(parties.iter().map(String::as_str)));
-    Ambiguity {
-        id,
-        code,
-        question,
-        parties,
-    }
+    Ambiguity { id, code, question, parties }
 }
 
 /// Union-find with path halving; the smaller index represents its set.
@@ -591,9 +521,7 @@ pub(super) struct DisjointSets {
 
 impl DisjointSets {
     pub(super) fn new(length: usize) -> Self {
-        DisjointSets {
-            parent: (0..length).collect(),
-        }
+        DisjointSets { parent: (0..length).collect() }
     }
 
     pub(super) fn find(&mut self, mut item: usize) -> usize {

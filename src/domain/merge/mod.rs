@@ -47,10 +47,7 @@ pub struct MergeRules {
 pub fn merge(mut observations: Vec<Observation>, rules: &MergeRules) -> Inventory {
     observations.sort_unstable();
     observations.dedup();
-    let mut inventory = Inventory {
-        observations,
-        ..Inventory::default()
-    };
+    let mut inventory = Inventory { observations, ..Inventory::default() };
 
     let hosts: Vec<Seen> = (0u32..)
         .zip(&inventory.observations)

@@ -37,52 +37,42 @@ pub(super) fn gather(inventory: &mut Inventory) {
         match &observation.thing {
             Thing::Host(_) => {}
             Thing::Cluster(cluster) => {
-                let merged = clusters
-                    .entry(&cluster.key)
-                    .or_insert_with(|| MergedCluster {
-                        cluster: cluster.clone(),
-                        seen: Vec::new(),
-                    });
+                let merged = clusters.entry(&cluster.key).or_insert_with(|| MergedCluster {
+                    cluster: cluster.clone(),
+                    seen: Vec::new(),
+                });
                 merged.cluster.site = merged.cluster.site.clone().or_else(|| cluster.site.clone());
                 merged.seen.push(seen);
             }
             Thing::Prefix(prefix) => {
                 let net = prefix.net.trunc();
-                let merged = prefixes
-                    .entry((segment, net))
-                    .or_insert_with(|| MergedPrefix {
-                        segment: segment.clone(),
-                        net,
-                        vlan: None,
-                        description: None,
-                        seen: Vec::new(),
-                    });
+                let merged = prefixes.entry((segment, net)).or_insert_with(|| MergedPrefix {
+                    segment: segment.clone(),
+                    net,
+                    vlan: None,
+                    description: None,
+                    seen: Vec::new(),
+                });
                 told(&mut merged.vlan, prefix.vlan.as_ref(), seen);
                 told(&mut merged.description, prefix.description.as_ref(), seen);
                 merged.seen.push(seen);
             }
             Thing::Vlan(vlan) => {
-                let merged = vlans
-                    .entry((segment, vlan.vid))
-                    .or_insert_with(|| MergedVlan {
-                        segment: segment.clone(),
-                        vid: vlan.vid,
-                        name: None,
-                        description: None,
-                        seen: Vec::new(),
-                    });
+                let merged = vlans.entry((segment, vlan.vid)).or_insert_with(|| MergedVlan {
+                    segment: segment.clone(),
+                    vid: vlan.vid,
+                    name: None,
+                    description: None,
+                    seen: Vec::new(),
+                });
                 told(&mut merged.name, vlan.name.as_ref(), seen);
                 told(&mut merged.description, vlan.description.as_ref(), seen);
                 merged.seen.push(seen);
             }
             Thing::IpRange(range) => {
-                let merged = ranges
-                    .entry((segment, range.start, range.end))
-                    .or_insert_with(|| MergedRange {
-                        segment: segment.clone(),
-                        range: range.clone(),
-                        seen: Vec::new(),
-                    });
+                let merged = ranges.entry((segment, range.start, range.end)).or_insert_with(|| {
+                    MergedRange { segment: segment.clone(), range: range.clone(), seen: Vec::new() }
+                });
                 let description: &mut Option<Arc<str>> = &mut merged.range.description;
                 *description = description.take().or_else(|| range.description.clone());
                 merged.seen.push(seen);

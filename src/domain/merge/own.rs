@@ -52,10 +52,7 @@ impl Owned {
 /// only on their link, and some roles are shared by design.
 pub(super) fn is_exclusive(address: &Address) -> bool {
     use super::super::observation::AddressRole::{Anycast, Carp, Glbp, Hsrp, Vip, Vrrp};
-    let shared = matches!(
-        address.role,
-        Some(Anycast | Vip | Vrrp | Hsrp | Glbp | Carp)
-    );
+    let shared = matches!(address.role, Some(Anycast | Vip | Vrrp | Hsrp | Glbp | Carp));
     !shared && !is_link_local(address.ip)
 }
 
@@ -99,30 +96,22 @@ pub(super) fn own<'a>(
                     Some(mac) => Holder::Station(mac),
                     None => continue,
                 };
-                for address in interface
-                    .addresses
-                    .iter()
-                    .filter(|a| is_exclusive(a) && is_host_address(a.ip))
+                for address in
+                    interface.addresses.iter().filter(|a| is_exclusive(a) && is_host_address(a.ip))
                 {
-                    claims
-                        .entry((observation.segment.clone(), address.ip))
-                        .or_default()
-                        .push(Claimed {
+                    claims.entry((observation.segment.clone(), address.ip)).or_default().push(
+                        Claimed {
                             holder,
                             place: address_place(observation.authority),
                             at: observation.at,
                             seen,
-                        });
+                        },
+                    );
                 }
             }
         }
     }
-    Owned {
-        titles: claims
-            .into_iter()
-            .map(|(key, claims)| (key, decide(&claims)))
-            .collect(),
-    }
+    Owned { titles: claims.into_iter().map(|(key, claims)| (key, decide(&claims))).collect() }
 }
 
 fn decide(claims: &[Claimed]) -> Title {
@@ -131,16 +120,11 @@ fn decide(claims: &[Claimed]) -> Title {
     let mut best: BTreeMap<Holder, (bool, usize)> = BTreeMap::new();
     for claim in claims {
         let rank = (is_past(claim.at), claim.place);
-        best.entry(claim.holder)
-            .and_modify(|known| *known = rank.min(*known))
-            .or_insert(rank);
+        best.entry(claim.holder).and_modify(|known| *known = rank.min(*known)).or_insert(rank);
     }
     let top = best.values().min().copied();
-    let first: BTreeSet<Holder> = best
-        .iter()
-        .filter(|(_, rank)| Some(**rank) == top)
-        .map(|(holder, _)| *holder)
-        .collect();
+    let first: BTreeSet<Holder> =
+        best.iter().filter(|(_, rank)| Some(**rank) == top).map(|(holder, _)| *holder).collect();
     let holder = (first.len() == 1).then(|| first.first().copied()).flatten();
     let mut refused: Vec<Seen> = claims
         .iter()
@@ -149,13 +133,5 @@ fn decide(claims: &[Claimed]) -> Title {
         .collect();
     refused.sort_unstable();
     refused.dedup();
-    Title {
-        holder,
-        rivals: if holder.is_some() {
-            BTreeSet::new()
-        } else {
-            first
-        },
-        refused,
-    }
+    Title { holder, rivals: if holder.is_some() { BTreeSet::new() } else { first }, refused }
 }

@@ -80,11 +80,7 @@ fn merged(sights: Vec<Sight>) -> Inventory {
     let mut reversed = observations.clone();
     reversed.reverse();
     let inventory = merge(observations, &MergeRules::default());
-    assert_eq!(
-        inventory,
-        merge(reversed, &MergeRules::default()),
-        "the order shows"
-    );
+    assert_eq!(inventory, merge(reversed, &MergeRules::default()), "the order shows");
     inventory
 }
 
@@ -93,19 +89,11 @@ fn keys(inventory: &Inventory) -> Vec<&str> {
 }
 
 fn ips(host: &MergedHost) -> Vec<String> {
-    host.interfaces
-        .iter()
-        .flat_map(|i| &i.addresses)
-        .map(|a| a.ip.to_string())
-        .collect()
+    host.interfaces.iter().flat_map(|i| &i.addresses).map(|a| a.ip.to_string()).collect()
 }
 
 fn lone(inventory: &Inventory) -> Vec<String> {
-    inventory
-        .addresses
-        .iter()
-        .map(|LoneAddress { address, .. }| address.ip.to_string())
-        .collect()
+    inventory.addresses.iter().map(|LoneAddress { address, .. }| address.ip.to_string()).collect()
 }
 
 use Authority::{Controller, Derived, Directory, Hypervisor, Lease, Own, Wire};
@@ -114,9 +102,7 @@ use Authority::{Controller, Derived, Directory, Hypervisor, Lease, Own, Wire};
 fn one_mac_is_one_host() {
     let inventory = merged(vec![
         seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.5"),
-        seen("dhcp", Lease)
-            .wire("00:1b:21:00:00:01", "192.0.2.5")
-            .fact(HostAttribute::Name, "nas"),
+        seen("dhcp", Lease).wire("00:1b:21:00:00:01", "192.0.2.5").fact(HostAttribute::Name, "nas"),
         seen("lan", Derived)
             .interface(None, Some("00:1b:21:00:00:01"), &[])
             .fact(HostAttribute::Manufacturer, "Intel"),
@@ -136,23 +122,16 @@ fn a_hypervisor_makes_a_local_mac_strong() {
             &[],
         )
     };
-    let inventory = merged(vec![
-        guest(),
-        seen("lan", Wire).wire("52:54:00:00:00:01", "192.0.2.7/24"),
-    ]);
+    let inventory =
+        merged(vec![guest(), seen("lan", Wire).wire("52:54:00:00:00:01", "192.0.2.7/24")]);
     assert_eq!(keys(&inventory), ["pve:lab/lxc/100"]);
-    assert_eq!(
-        inventory.hosts[0].interfaces[0].name.as_deref(),
-        Some("eth0")
-    );
+    assert_eq!(inventory.hosts[0].interfaces[0].name.as_deref(), Some("eth0"));
     assert_eq!(ips(&inventory.hosts[0]), ["192.0.2.7"]);
 }
 
 #[test]
 fn a_random_mac_alone_is_an_address_alone() {
-    let inventory = merged(vec![
-        seen("lan", Wire).wire("da:a1:19:00:00:01", "192.0.2.9"),
-    ]);
+    let inventory = merged(vec![seen("lan", Wire).wire("da:a1:19:00:00:01", "192.0.2.9")]);
     assert!(inventory.hosts.is_empty());
     assert_eq!(lone(&inventory), ["192.0.2.9"]);
     assert!(inventory.addresses[0].mac.is_some());
@@ -161,17 +140,13 @@ fn a_random_mac_alone_is_an_address_alone() {
 #[test]
 fn clones_with_one_mac_stay_two_and_a_person_is_told() {
     let guest = |id: &str, ip: &str| {
-        seen("pve", Hypervisor)
-            .key(id)
-            .interface(Some("net0"), Some("bc:24:11:00:00:01"), &[ip])
+        seen("pve", Hypervisor).key(id).interface(Some("net0"), Some("bc:24:11:00:00:01"), &[ip])
     };
     let inventory = merged(vec![
         guest("pve:lab/qemu/100", "192.0.2.1/24"),
         guest("pve:lab/qemu/101", "192.0.2.2/24"),
         seen("lan", Wire).wire("bc:24:11:00:00:01", "192.0.2.2"),
-        seen("ha", Controller)
-            .alias("ha:x")
-            .interface(None, Some("bc:24:11:00:00:01"), &[]),
+        seen("ha", Controller).alias("ha:x").interface(None, Some("bc:24:11:00:00:01"), &[]),
     ]);
     let made: Vec<&str> = inventory
         .hosts
@@ -180,18 +155,9 @@ fn clones_with_one_mac_stay_two_and_a_person_is_told() {
         .map(|host| &*host.key.0)
         .collect();
     assert_eq!(made, ["pve:lab/qemu/100", "pve:lab/qemu/101"]);
-    assert!(
-        inventory
-            .ambiguities
-            .iter()
-            .any(|a| a.code == "shared_identifier")
-    );
+    assert!(inventory.ambiguities.iter().any(|a| a.code == "shared_identifier"));
     // The sweep's sight went to the clone that holds the address.
-    let second = inventory
-        .hosts
-        .iter()
-        .find(|host| &*host.key.0 == "pve:lab/qemu/101")
-        .unwrap();
+    let second = inventory.hosts.iter().find(|host| &*host.key.0 == "pve:lab/qemu/101").unwrap();
     assert_eq!(second.seen.len(), 2);
 }
 
@@ -203,10 +169,7 @@ fn placeholder_serials_join_nothing() {
             .fact(HostAttribute::Manufacturer, "Supermicro")
             .fact(HostAttribute::Serial, "To be filled by O.E.M.")
     };
-    let inventory = merged(vec![
-        box_of("00:25:90:00:00:01"),
-        box_of("00:25:90:00:00:02"),
-    ]);
+    let inventory = merged(vec![box_of("00:25:90:00:00:01"), box_of("00:25:90:00:00:02")]);
     assert_eq!(inventory.hosts.len(), 2);
 }
 
@@ -224,11 +187,7 @@ fn different_serials_veto_a_shared_mac() {
         laptop("9ABCDE1", "00:1b:21:00:00:02"),
         seen("lan", Wire).wire("00:50:b6:00:00:01", "192.0.2.4"),
     ]);
-    let made = inventory
-        .hosts
-        .iter()
-        .filter(|host| host.held.is_none())
-        .count();
+    let made = inventory.hosts.iter().filter(|host| host.held.is_none()).count();
     assert_eq!((made, inventory.hosts.len()), (2, 3));
 }
 
@@ -250,42 +209,27 @@ fn what_joins_two_contradicting_things_joins_neither() {
             .interface(None, Some("bc:24:11:00:00:01"), &[])
             .interface(None, Some("bc:24:11:00:00:02"), &[]),
     ]);
-    assert_eq!(
-        keys(&inventory),
-        ["odd:1", "pve:lab/qemu/1", "pve:lab/qemu/2"]
-    );
+    assert_eq!(keys(&inventory), ["odd:1", "pve:lab/qemu/1", "pve:lab/qemu/2"]);
     assert!(inventory.hosts[0].held.is_some());
-    assert!(
-        inventory
-            .ambiguities
-            .iter()
-            .any(|a| a.code == "torn_identity")
-    );
+    assert!(inventory.ambiguities.iter().any(|a| a.code == "torn_identity"));
 }
 
 #[test]
 fn an_echo_enriches_the_owner_of_its_address() {
     let inventory = merged(vec![
         seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.5"),
-        seen("dns", Directory)
-            .echo("192.0.2.5")
-            .fact(HostAttribute::DnsName, "nas.example.net"),
+        seen("dns", Directory).echo("192.0.2.5").fact(HostAttribute::DnsName, "nas.example.net"),
         seen("far", Wire).echo("198.51.100.7"),
     ]);
     assert_eq!(keys(&inventory), ["mac:00:1b:21:00:00:01"]);
-    assert_eq!(
-        inventory.hosts[0].text(HostAttribute::DnsName),
-        Some("nas.example.net")
-    );
+    assert_eq!(inventory.hosts[0].text(HostAttribute::DnsName), Some("nas.example.net"));
     assert_eq!(lone(&inventory), ["198.51.100.7"]);
 }
 
 #[test]
 fn a_moved_address_follows_the_newest_sight() {
     let inventory = merged(vec![
-        seen("dhcp", Lease)
-            .wire("00:1b:21:00:00:01", "192.0.2.5")
-            .ago(600),
+        seen("dhcp", Lease).wire("00:1b:21:00:00:01", "192.0.2.5").ago(600),
         seen("lan", Wire).wire("00:1b:21:00:00:02", "192.0.2.5"),
         seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.6"),
     ]);
@@ -307,10 +251,11 @@ fn two_macs_at_one_address_are_told_and_neither_gets_it() {
 #[test]
 fn a_stale_registry_address_does_not_drag_a_phone_into_a_plug() {
     let inventory = merged(vec![
-        seen("ha", Controller)
-            .alias("ha:plug")
-            .fact(HostAttribute::Name, "Plug")
-            .interface(None, Some("00:1b:21:00:00:01"), &["192.0.2.5"]),
+        seen("ha", Controller).alias("ha:plug").fact(HostAttribute::Name, "Plug").interface(
+            None,
+            Some("00:1b:21:00:00:01"),
+            &["192.0.2.5"],
+        ),
         seen("lan", Wire).wire("da:a1:19:00:00:01", "192.0.2.5"),
     ]);
     assert_eq!(keys(&inventory), ["ha:plug"]);
@@ -336,12 +281,8 @@ fn an_address_only_registry_entry_is_held_unless_something_else_agrees() {
 #[test]
 fn two_registry_entries_of_one_mac_are_one_device() {
     let inventory = merged(vec![
-        seen("ha", Controller)
-            .alias("ha:1")
-            .interface(None, Some("00:1b:21:00:00:01"), &[]),
-        seen("ha", Controller)
-            .alias("ha:2")
-            .interface(None, Some("00:1b:21:00:00:01"), &[]),
+        seen("ha", Controller).alias("ha:1").interface(None, Some("00:1b:21:00:00:01"), &[]),
+        seen("ha", Controller).alias("ha:2").interface(None, Some("00:1b:21:00:00:01"), &[]),
     ]);
     assert_eq!(keys(&inventory), ["ha:1"]);
 }
@@ -363,11 +304,7 @@ fn the_same_mac_in_a_bond_is_one_host_with_each_interface_once() {
     ]);
     let host = &inventory.hosts[0];
     assert_eq!(host.interfaces.len(), 3);
-    let bridge = host
-        .interfaces
-        .iter()
-        .find(|i| i.name.as_deref() == Some("vmbr0"))
-        .unwrap();
+    let bridge = host.interfaces.iter().find(|i| i.name.as_deref() == Some("vmbr0")).unwrap();
     assert_eq!(bridge.addresses.len(), 2);
 }
 
@@ -406,16 +343,11 @@ fn a_bind_rule_settles_what_evidence_cannot() {
         }],
         ..MergeRules::default()
     };
-    let joined = merge(
-        sights(),
-        &bind(Verb::Join, &["ha:1", "mac:00:1b:21:00:00:01"]),
-    );
+    let joined = merge(sights(), &bind(Verb::Join, &["ha:1", "mac:00:1b:21:00:00:01"]));
     assert_eq!(joined.hosts.len(), 1);
     let mut twins = sights();
-    twins[0] = seen("ha", Controller)
-        .alias("ha:1")
-        .interface(None, Some("00:1b:21:00:00:01"), &[])
-        .0;
+    twins[0] =
+        seen("ha", Controller).alias("ha:1").interface(None, Some("00:1b:21:00:00:01"), &[]).0;
     let split = merge(twins, &bind(Verb::Split, &["ha:1", "ip:192.0.2.5"]));
     assert_eq!(split.hosts.len(), 2);
 }

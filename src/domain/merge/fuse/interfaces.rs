@@ -1,7 +1,8 @@
 //! Interfaces of one host, each once, however many sources speak of it.
 //!
-//! A name is an interface. Two names of different sources are one interface when
-//! one MAC address, that stands on no other interface of either source, says so.
+//! A name is an interface. Two names that come from different sources, or from
+//! different positions of one, are one interface when a MAC address says so that
+//! stands on one interface only with each of them.
 //! What has no name finds its interface by MAC address or by address.
 
 use std::cmp::Reverse;
@@ -15,7 +16,7 @@ use super::super::super::inventory::{Claim, Fact, MergedInterface, Seen};
 use super::super::super::mac::MacAddr;
 use super::super::super::name::SourceName;
 use super::super::super::observation::{
-    Address, Host, Interface, InterfaceAttribute, Neighbor, Observation, Segment,
+    Address, Authority, Host, Interface, InterfaceAttribute, Neighbor, Observation, Segment,
 };
 use super::super::super::ranking::part_place;
 use super::super::super::value::{SmallMap, Value};
@@ -41,10 +42,7 @@ struct Slot<'a> {
 
 impl<'a> Slot<'a> {
     fn macs(&self) -> BTreeSet<MacAddr> {
-        self.pieces
-            .iter()
-            .filter_map(|piece| usable(piece.interface.mac))
-            .collect()
+        self.pieces.iter().filter_map(|piece| usable(piece.interface.mac)).collect()
     }
 
     fn addresses(&self) -> impl Iterator<Item = (Piece<'a>, &'a Address)> + '_ {
@@ -72,11 +70,7 @@ impl<'a> Slot<'a> {
     fn carries(&self) -> usize {
         let kind = |word: &str| {
             self.pieces.iter().any(|piece| {
-                piece
-                    .interface
-                    .facts
-                    .get(&InterfaceAttribute::Type)
-                    .and_then(Value::as_text)
+                piece.interface.facts.get(&InterfaceAttribute::Type).and_then(Value::as_text)
                     == Some(word)
             })
         };
@@ -101,30 +95,23 @@ pub(super) fn interfaces(
     let pieces: Vec<Piece<'_>> = stated
         .iter()
         .flat_map(|(seen, observation, host)| {
-            host.interfaces
-                .iter()
-                .enumerate()
-                .map(|(order, interface)| Piece {
-                    seen: *seen,
-                    observation,
-                    interface,
-                    order,
-                })
+            host.interfaces.iter().enumerate().map(|(order, interface)| Piece {
+                seen: *seen,
+                observation,
+                interface,
+                order,
+            })
         })
         .collect();
-    let (named, nameless): (Vec<Piece<'_>>, Vec<Piece<'_>>) = pieces
-        .into_iter()
-        .partition(|piece| piece.interface.name.is_some());
+    let (named, nameless): (Vec<Piece<'_>>, Vec<Piece<'_>>) =
+        pieces.into_iter().partition(|piece| piece.interface.name.is_some());
     let mut slots = one_slot_per_mac(by_name(named));
-    let (with_mac, bare): (Vec<Piece<'_>>, Vec<Piece<'_>>) = nameless
-        .into_iter()
-        .partition(|piece| usable(piece.interface.mac).is_some());
+    let (with_mac, bare): (Vec<Piece<'_>>, Vec<Piece<'_>>) =
+        nameless.into_iter().partition(|piece| usable(piece.interface.mac).is_some());
     place_by_mac(&mut slots, with_mac);
     place_by_address(&mut slots, bare);
-    let mut merged: Vec<MergedInterface> = slots
-        .iter()
-        .filter_map(|slot| merge(slot, &holds))
-        .collect();
+    let mut merged: Vec<MergedInterface> =
+        slots.iter().filter_map(|slot| merge(slot, &holds)).collect();
     merged.sort_by(|a, b| {
         let first = |interface: &MergedInterface| interface.macs.first().map(|(mac, _)| *mac);
         (a.name.is_none(), &a.name, first(a)).cmp(&(b.name.is_none(), &b.name, first(b)))
@@ -152,32 +139,22 @@ fn one_slot_per_mac(slots: Vec<Slot<'_>>) -> Vec<Slot<'_>> {
     }
     let mut sets = DisjointSets::new(slots.len());
     for (mac, indices) in by_mac {
-        let mut sources: BTreeMap<&SourceName, BTreeSet<usize>> = BTreeMap::new();
+        let mut voices: BTreeMap<(&SourceName, Authority), BTreeSet<usize>> = BTreeMap::new();
         for &index in &indices {
-            for piece in slots[index]
-                .pieces
-                .iter()
-                .filter(|piece| piece.interface.mac == Some(mac))
-            {
-                sources
-                    .entry(&piece.observation.source)
-                    .or_default()
-                    .insert(index);
+            for piece in &slots[index].pieces {
+                if piece.interface.mac == Some(mac) {
+                    let voice = (&piece.observation.source, piece.observation.authority);
+                    voices.entry(voice).or_default().insert(index);
+                }
             }
         }
-        if sources.values().all(|places| places.len() == 1) {
-            indices
-                .windows(2)
-                .for_each(|pair| sets.union(pair[0], pair[1]));
+        if voices.values().all(|places| places.len() == 1) {
+            indices.windows(2).for_each(|pair| sets.union(pair[0], pair[1]));
         }
     }
     let mut joined: BTreeMap<usize, Slot<'_>> = BTreeMap::new();
     for (index, slot) in slots.into_iter().enumerate() {
-        joined
-            .entry(sets.find(index))
-            .or_default()
-            .pieces
-            .extend(slot.pieces);
+        joined.entry(sets.find(index)).or_default().pieces.extend(slot.pieces);
     }
     joined.into_values().collect()
 }
@@ -189,9 +166,8 @@ fn place_by_mac<'a>(slots: &mut Vec<Slot<'a>>, pieces: Vec<Piece<'a>>) {
         let Some(mac) = usable(piece.interface.mac) else {
             continue;
         };
-        let candidates: Vec<usize> = (0..named)
-            .filter(|&index| slots[index].macs().contains(&mac))
-            .collect();
+        let candidates: Vec<usize> =
+            (0..named).filter(|&index| slots[index].macs().contains(&mac)).collect();
         let chosen = match candidates[..] {
             [] => *fresh.entry(mac).or_insert_with(|| {
                 slots.push(Slot::default());
@@ -201,16 +177,11 @@ fn place_by_mac<'a>(slots: &mut Vec<Slot<'a>>, pieces: Vec<Piece<'a>>) {
             _ => {
                 // Several interfaces share the address (a bridge, its bond, the bond's members):
                 // each network address finds its own, the statement itself goes to the likeliest.
-                let likeliest = candidates
-                    .iter()
-                    .copied()
-                    .min_by_key(|&index| (slots[index].carries(), index));
+                let likeliest =
+                    candidates.iter().copied().min_by_key(|&index| (slots[index].carries(), index));
                 for address in &piece.interface.addresses {
                     let at = |test: &dyn Fn(&Slot<'a>) -> bool| {
-                        candidates
-                            .iter()
-                            .copied()
-                            .find(|&index| test(&slots[index]))
+                        candidates.iter().copied().find(|&index| test(&slots[index]))
                     };
                     let home = at(&|slot| slot.has_address(address.ip))
                         .or_else(|| at(&|slot| slot.has_network(address.ip)))
@@ -277,9 +248,7 @@ fn merge(slot: &Slot<'_>, holds: &impl Fn(&Segment, &Address) -> bool) -> Option
     seen.extend(slot.guests.iter().map(|(piece, _)| piece.seen));
     seen.sort_unstable();
     seen.dedup();
-    let names = pieces
-        .iter()
-        .filter_map(|piece| piece.interface.name.clone());
+    let names = pieces.iter().filter_map(|piece| piece.interface.name.clone());
     let other_names: BTreeSet<Arc<str>> =
         names.filter(|other| Some(other) != name.as_ref()).collect();
     Some(MergedInterface {
@@ -315,10 +284,7 @@ fn facts(pieces: &[&Piece<'_>]) -> SmallMap<InterfaceAttribute, Fact> {
     let mut claims: BTreeMap<InterfaceAttribute, Vec<(Seen, &Value)>> = BTreeMap::new();
     for piece in pieces {
         for (attribute, value) in piece.interface.facts.iter() {
-            claims
-                .entry(*attribute)
-                .or_default()
-                .push((piece.seen, value));
+            claims.entry(*attribute).or_default().push((piece.seen, value));
         }
     }
     claims
@@ -329,10 +295,7 @@ fn facts(pieces: &[&Piece<'_>]) -> SmallMap<InterfaceAttribute, Fact> {
             let distinct: Vec<Claim> = claims
                 .into_iter()
                 .filter(|(_, value)| known.insert(value))
-                .map(|(seen, value)| Claim {
-                    value: value.clone(),
-                    seen,
-                })
+                .map(|(seen, value)| Claim { value: value.clone(), seen })
                 .collect();
             Fact::new(distinct).map(|fact| (attribute, fact))
         })
@@ -340,11 +303,7 @@ fn facts(pieces: &[&Piece<'_>]) -> SmallMap<InterfaceAttribute, Fact> {
 }
 
 fn neighbor(pieces: &[&Piece<'_>]) -> Option<(Neighbor, Seen)> {
-    pieces.iter().find_map(|piece| {
-        piece
-            .interface
-            .neighbor
-            .clone()
-            .map(|neighbor| (neighbor, piece.seen))
-    })
+    pieces
+        .iter()
+        .find_map(|piece| piece.interface.neighbor.clone().map(|neighbor| (neighbor, piece.seen)))
 }

@@ -23,13 +23,7 @@ use super::join::{Group, host_of};
 use super::own::{Holder, Owned, is_exclusive, is_host_address};
 
 pub(super) fn fuse(inventory: &mut Inventory, attached: Attached, ranking: &Ranking) {
-    let Attached {
-        hosts,
-        lone,
-        owned,
-        verdicts,
-        ambiguities,
-    } = attached;
+    let Attached { hosts, lone, owned, verdicts, ambiguities } = attached;
     inventory.verdicts.extend(verdicts);
     inventory.ambiguities.extend(ambiguities);
     let mut merged: Vec<MergedHost> = hosts
@@ -69,10 +63,7 @@ fn host(
         disks: disks(&stated),
         services: services(&stated),
         components: components(&stated),
-        complete: stated
-            .iter()
-            .flat_map(|(_, _, host)| host.complete.iter().copied())
-            .collect(),
+        complete: stated.iter().flat_map(|(_, _, host)| host.complete.iter().copied()).collect(),
         identifiers: group.identifiers,
         held: group.held,
         seen: group.seen,
@@ -96,8 +87,7 @@ fn form(stated: &[(Seen, &Observation, &Host)]) -> Option<Form> {
     stated
         .iter()
         .filter_map(|(_, observation, host)| {
-            host.form
-                .map(|form| (part_place(observation.authority), form))
+            host.form.map(|form| (part_place(observation.authority), form))
         })
         .min()
         .map(|(_, form)| form)
@@ -110,10 +100,7 @@ fn facts(
     let mut claims: BTreeMap<HostAttribute, Vec<(Seen, &Observation, &Value)>> = BTreeMap::new();
     for &(seen, observation, host) in stated {
         for (attribute, value) in host.facts.iter() {
-            claims
-                .entry(*attribute)
-                .or_default()
-                .push((seen, observation, value));
+            claims.entry(*attribute).or_default().push((seen, observation, value));
         }
     }
     claims
@@ -145,10 +132,7 @@ fn distinct(claims: &[(Seen, &Observation, &Value)]) -> Vec<Claim> {
     claims
         .iter()
         .filter(|(_, observation, value)| known.insert((observation.source.as_str(), *value)))
-        .map(|&(seen, _, value)| Claim {
-            value: value.clone(),
-            seen,
-        })
+        .map(|&(seen, _, value)| Claim { value: value.clone(), seen })
         .collect()
 }
 
@@ -165,13 +149,7 @@ fn union(claims: &[(Seen, &Observation, &Value)]) -> Vec<Claim> {
         .collect();
     if claims.len() > 1 {
         let seen = claims[0].seen;
-        claims.insert(
-            0,
-            Claim {
-                value: Value::Words(all),
-                seen,
-            },
-        );
+        claims.insert(0, Claim { value: Value::Words(all), seen });
     }
     claims
 }
@@ -198,10 +176,7 @@ fn components(stated: &[(Seen, &Observation, &Host)]) -> Vec<MergedComponent> {
     for (seen, observation, host) in stated {
         let place = part_place(observation.authority);
         for component in &host.components {
-            let merged = MergedComponent {
-                component: component.clone(),
-                seen: *seen,
-            };
+            let merged = MergedComponent { component: component.clone(), seen: *seen };
             keep_better(&mut best, component.name.clone(), place, merged);
         }
     }
@@ -223,20 +198,14 @@ fn services(stated: &[(Seen, &Observation, &Host)]) -> Vec<MergedService> {
         let place = address_place(observation.authority);
         for service in &host.services {
             for &port in &service.ports {
-                keep_better(
-                    &mut ports,
-                    (service.protocol, port),
-                    place,
-                    (*seen, service),
-                );
+                keep_better(&mut ports, (service.protocol, port), place, (*seen, service));
             }
         }
     }
     let mut merged: BTreeMap<(Protocol, Arc<str>), MergedService> = BTreeMap::new();
     for ((protocol, port), (_, (seen, service))) in ports {
-        let known = merged
-            .entry((protocol, service.name.clone()))
-            .or_insert_with(|| MergedService {
+        let known =
+            merged.entry((protocol, service.name.clone())).or_insert_with(|| MergedService {
                 name: service.name.clone(),
                 protocol,
                 ports: BTreeSet::new(),
@@ -254,23 +223,12 @@ type AddressClaim<'a> = (Seen, &'a Observation, &'a Address);
 /// One address of several claims to it, given in any order.
 fn address(ip: IpAddr, segment: &Segment, mut claims: Vec<AddressClaim<'_>>) -> MergedAddress {
     claims.sort_by_key(|(seen, observation, _)| {
-        (
-            address_place(observation.authority),
-            &observation.source,
-            Reverse(observation.at),
-            *seen,
-        )
+        (address_place(observation.authority), &observation.source, Reverse(observation.at), *seen)
     });
     let full = if ip.is_ipv4() { 32 } else { 128 };
     // A mask of one address is what sources say that know no mask: any real one is better.
-    let lengths = || {
-        claims
-            .iter()
-            .filter_map(|(_, _, address)| address.prefix_len)
-    };
-    let prefix_len = lengths()
-        .find(|length| *length < full)
-        .or_else(|| lengths().next());
+    let lengths = || claims.iter().filter_map(|(_, _, address)| address.prefix_len);
+    let prefix_len = lengths().find(|length| *length < full).or_else(|| lengths().next());
     MergedAddress {
         ip,
         segment: segment.clone(),
@@ -291,24 +249,13 @@ fn lone_addresses(
     owned: &Owned,
     ranking: &Ranking,
 ) -> Vec<LoneAddress> {
-    type Claims<'a> = Vec<(
-        Seen,
-        &'a Observation,
-        &'a Host,
-        &'a Address,
-        Option<MacAddr>,
-    )>;
+    type Claims<'a> = Vec<(Seen, &'a Observation, &'a Host, &'a Address, Option<MacAddr>)>;
     let mut claims: BTreeMap<(&Segment, IpAddr), Claims<'_>> = BTreeMap::new();
     for (seen, observation, host) in stated(observations, lone) {
         for interface in &host.interfaces {
-            for address in interface
-                .addresses
-                .iter()
-                .filter(|address| is_host_address(address.ip))
+            for address in interface.addresses.iter().filter(|address| is_host_address(address.ip))
             {
-                let title = owned
-                    .title(&observation.segment, address.ip)
-                    .map(|title| title.holder);
+                let title = owned.title(&observation.segment, address.ip).map(|title| title.holder);
                 let station = interface.mac.filter(|mac| mac.names_an_interface());
                 let free = match title {
                     None => true,
@@ -316,10 +263,13 @@ fn lone_addresses(
                     Some(_) => !is_exclusive(address),
                 };
                 if free {
-                    claims
-                        .entry((&observation.segment, address.ip))
-                        .or_default()
-                        .push((seen, observation, host, address, station));
+                    claims.entry((&observation.segment, address.ip)).or_default().push((
+                        seen,
+                        observation,
+                        host,
+                        address,
+                        station,
+                    ));
                 }
             }
         }
