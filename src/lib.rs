@@ -46,7 +46,9 @@
 //! 6. **Same input, same bytes.** Merging is a function of the set of
 //!    observations; output is sorted.
 
+pub mod cli;
 pub mod collect;
+pub mod config;
 pub mod domain;
 pub mod journal;
 pub mod progress;

@@ -1,3 +1,12 @@
-//! The binary.
+//! The binary: parses, dispatches, and turns the end of it into an exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use netbox_agent::cli;
+
+fn main() -> ExitCode {
+    match cli::run(std::env::args_os()) {
+        Ok(exit) => exit.into(),
+        Err(failure) => cli::report(&failure).into(),
+    }
+}

@@ -1,0 +1,235 @@
+//! The command line: one file per verb, and the only room that prints.
+//!
+//! A verb takes its arguments and the [`Console`], asks other rooms for values,
+//! prints them, and ends with an [`Exit`] or a [`Failure`]. Errors are one line
+//! for people; there is no backtrace, and no secret passes through here.
+
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use tokio::signal::unix::{SignalKind, signal};
+
+mod completions;
+mod console;
+mod exit;
+mod logging;
+mod progress;
+mod usage;
+
+pub use console::Console;
+pub use exit::{Exit, Failure};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "netbox-agent",
+    version,
+    about,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    after_help = EXIT_CODES
+)]
+struct Arguments {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  wrong usage or configuration
+  3  done in part: a source or some of the changes failed
+  4  refused by the guard
+  5  changes pending (only where asked for)";
+
+/// The options that every verb has.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Global {
+    /// The configuration file [default: $NETBOX_AGENT_CONFIG, else
+    /// /etc/netbox-agent/netbox-agent.toml, else
+    /// $XDG_CONFIG_HOME/netbox-agent/netbox-agent.toml]
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "PATH",
+        help_heading = "Global options"
+    )]
+    pub config: Option<PathBuf>,
+    /// Log more to standard error: -v what is done, -vv how, -vvv everything
+    #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet", help_heading = "Global options")]
+    pub verbose: u8,
+    /// Log errors alone and show no progress
+    #[arg(long, short, global = true, help_heading = "Global options")]
+    pub quiet: bool,
+    /// How log lines are written
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        help_heading = "Global options"
+    )]
+    pub log_format: Option<LogFormat>,
+    /// When to use colours
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        help_heading = "Global options"
+    )]
+    pub color: Colour,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For programs: one JSON object a line.
+    Json,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    /// On a terminal, unless the environment has `NO_COLOR`.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Colour {
+    fn wanted(self, terminal: bool) -> bool {
+        match self {
+            Colour::Auto => terminal && !crate::config::colours_unwanted(),
+            Colour::Always => true,
+            Colour::Never => false,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Print a script that completes the command line in a shell
+    Completions(completions::CompletionsArgs),
+}
+
+/// Parses the arguments, does what they say, and tells how it ended.
+///
+/// # Errors
+/// With what a person shall read, and the exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Failure> {
+    speak_of_panics();
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => return usage::explain(&error),
+    };
+    let console = Console::new(arguments.global);
+    logging::start(&console);
+    // A defect must end in a line and an exit code like everything else. The hook has
+    // printed the line.
+    std::panic::catch_unwind(AssertUnwindSafe(|| dispatch(arguments.verb, &console)))
+        .unwrap_or(Ok(Exit::Failed))
+}
+
+fn dispatch(verb: Verb, console: &Console) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Completions(args) => completions::run(&args, &mut Arguments::command(), console),
+    }
+}
+
+/// Runs a verb that waits: on the runtime, with the signals that end it.
+#[expect(dead_code, reason = "the verbs that wait come next")]
+fn wait(
+    console: &Console,
+    work: impl Future<Output = Result<Exit, Failure>>,
+) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format_args!("cannot start: {error}")))?;
+    let end = runtime.block_on(async {
+        let watch = tokio::spawn(end_on_signals(console.cancel()));
+        let end = work.await;
+        watch.abort();
+        end
+    });
+    // A thread that hangs in a system call must not keep the command from ending.
+    runtime.shutdown_background();
+    end
+}
+
+/// The first signal asks the verb to end and to print what it has; the second one
+/// does not wait for that.
+async fn end_on_signals(cancel: tokio_util::sync::CancellationToken) {
+    let (Ok(mut interrupt), Ok(mut terminate)) = (
+        signal(SignalKind::interrupt()),
+        signal(SignalKind::terminate()),
+    ) else {
+        return;
+    };
+    for last in [false, true] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if last {
+            std::process::exit(130);
+        }
+        cancel.cancel();
+    }
+}
+
+/// Prints why a command ended, and gives its exit code.
+#[must_use]
+pub fn report(failure: &Failure) -> Exit {
+    match failure {
+        Failure::Message { exit, message } => {
+            let mut err = std::io::stderr().lock();
+            for line in message.lines() {
+                // Nobody can be told that nobody can be told.
+                let _ = writeln!(err, "error: {line}");
+            }
+            *exit
+        }
+        Failure::BrokenPipe => Exit::Done,
+    }
+}
+
+/// A panic is a defect. A person gets one line about it, and where it is.
+///
+/// The hook does not end the process: a run survives the defect of one source.
+fn speak_of_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        let what = panic.payload_as_str().unwrap_or("no reason given");
+        let what = crate::domain::name::visible(what, 300);
+        let _ = writeln!(
+            std::io::stderr().lock(),
+            "error: internal error{place}: {what}; this is a defect of netbox-agent, please report it"
+        );
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}
