@@ -29,8 +29,8 @@
 //! | [`domain`] | observation, identity, merge, desire, diff, guard | read a clock, a file, a network |
 //!
 //! Imports run one way: `cli → engine → config → {collect, netbox, store} →
-//! {net, http} → domain`; `secret`, `progress` and `journal` are leaves that any but the
-//! domain may use. A test keeps the domain pure.
+//! {net, http} → domain`; `secret`, `progress`, `journal`, `duration` and `suggest` are
+//! leaves that any but the domain may use. A test keeps it so.
 //!
 //! # Invariants
 //!
@@ -50,6 +50,8 @@ pub mod cli;
 pub mod collect;
 pub mod config;
 pub mod domain;
+pub mod duration;
 pub mod journal;
 pub mod progress;
 pub mod secret;
+pub mod suggest;

@@ -45,26 +45,17 @@ pub enum Failure {
 impl Failure {
     /// Something could not be done: exit code 1.
     pub fn failed(message: impl fmt::Display) -> Self {
-        Failure::Message {
-            exit: Exit::Failed,
-            message: message.to_string(),
-        }
+        Failure::Message { exit: Exit::Failed, message: message.to_string() }
     }
 
     /// The command line or the configuration is wrong: exit code 2.
     pub fn usage(message: impl fmt::Display) -> Self {
-        Failure::Message {
-            exit: Exit::Usage,
-            message: message.to_string(),
-        }
+        Failure::Message { exit: Exit::Usage, message: message.to_string() }
     }
 
     /// The guard refused: exit code 4.
     pub fn refused(message: impl fmt::Display) -> Self {
-        Failure::Message {
-            exit: Exit::Refused,
-            message: message.to_string(),
-        }
+        Failure::Message { exit: Exit::Refused, message: message.to_string() }
     }
 }
 

@@ -27,11 +27,7 @@ pub(super) fn start(console: &Console) {
     let stderr = console.stderr();
     let writer = move || stderr.clone();
     let layer = match global.log_format.unwrap_or(LogFormat::Text) {
-        LogFormat::Json => fmt::layer()
-            .json()
-            .flatten_event(true)
-            .with_writer(writer)
-            .boxed(),
+        LogFormat::Json => fmt::layer().json().flatten_event(true).with_writer(writer).boxed(),
         LogFormat::Text => fmt::layer()
             .with_ansi(console.stderr_colours())
             .with_target(level >= LevelFilter::DEBUG)
@@ -39,7 +35,5 @@ pub(super) fn start(console: &Console) {
             .boxed(),
     };
     // Only tests start it twice in one process; the first one stays.
-    let _ = tracing_subscriber::registry()
-        .with(layer.with_filter(lines))
-        .try_init();
+    let _ = tracing_subscriber::registry().with(layer.with_filter(lines)).try_init();
 }

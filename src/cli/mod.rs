@@ -55,13 +55,7 @@ pub struct Global {
     /// The configuration file [default: $NETBOX_AGENT_CONFIG, else
     /// /etc/netbox-agent/netbox-agent.toml, else
     /// $XDG_CONFIG_HOME/netbox-agent/netbox-agent.toml]
-    #[arg(
-        long,
-        short,
-        global = true,
-        value_name = "PATH",
-        help_heading = "Global options"
-    )]
+    #[arg(long, short, global = true, value_name = "PATH", help_heading = "Global options")]
     pub config: Option<PathBuf>,
     /// Log more to standard error: -v what is done, -vv how, -vvv everything
     #[arg(long, short, global = true, action = clap::ArgAction::Count, conflicts_with = "quiet", help_heading = "Global options")]
@@ -70,12 +64,7 @@ pub struct Global {
     #[arg(long, short, global = true, help_heading = "Global options")]
     pub quiet: bool,
     /// How log lines are written
-    #[arg(
-        long,
-        global = true,
-        value_name = "FORMAT",
-        help_heading = "Global options"
-    )]
+    #[arg(long, global = true, value_name = "FORMAT", help_heading = "Global options")]
     pub log_format: Option<LogFormat>,
     /// When to use colours
     #[arg(
@@ -173,10 +162,9 @@ fn wait(
 /// The first signal asks the verb to end and to print what it has; the second one
 /// does not wait for that.
 async fn end_on_signals(cancel: tokio_util::sync::CancellationToken) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
         return;
     };
     for last in [false, true] {

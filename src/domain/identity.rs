@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use super::mac::{MacAddr, MacKind};
 use super::name::visible;
-use super::observation::NativeKey;
+use super::object::Kind;
+use super::observation::{NativeKey, Segment};
 
 /// How much an identifier is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,7 +40,8 @@ impl fmt::Display for Grade {
 }
 
 /// One identifier. Written `mac:00:1b:21:3c:4d:5e`, `serial:dell/7XK2`,
-/// `uuid:4c4c4544-…`, `ip:192.0.2.7`, `name:nas`, or a native key as it is.
+/// `uuid:4c4c4544-…`, `ip:192.0.2.7` (`ip:lab/192.0.2.7` in the segment `lab`), `name:nas`,
+/// `netbox:device/42` for an object that stands, or a native key as it is.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Identifier {
     /// A source's own key.
@@ -51,9 +53,11 @@ pub enum Identifier {
     /// A MAC address.
     Mac(MacAddr),
     /// An address in a segment.
-    Address(Arc<str>, IpAddr),
+    Address(Segment, IpAddr),
     /// A name.
     Name(Arc<str>),
+    /// An object that stands in the sink. Only a person says so.
+    Object(Kind, u64),
 }
 
 impl Identifier {
@@ -70,6 +74,7 @@ impl Identifier {
                 MacKind::VirtualRouter | MacKind::Docker | MacKind::Void => Grade::Excluded,
             },
             Identifier::Address(..) | Identifier::Name(_) => Grade::Weak,
+            Identifier::Object(..) => Grade::Excluded,
         }
     }
 }
@@ -81,9 +86,10 @@ impl fmt::Display for Identifier {
             Identifier::Uuid(uuid) => write!(f, "uuid:{uuid}"),
             Identifier::Serial(serial) => write!(f, "serial:{serial}"),
             Identifier::Mac(mac) => write!(f, "mac:{mac}"),
-            Identifier::Address(segment, ip) if segment.is_empty() => write!(f, "ip:{ip}"),
-            Identifier::Address(segment, ip) => write!(f, "ip:{ip}@{segment}"),
+            Identifier::Address(segment, ip) if segment.as_str().is_empty() => write!(f, "ip:{ip}"),
+            Identifier::Address(segment, ip) => write!(f, "ip:{}/{ip}", segment.as_str()),
             Identifier::Name(name) => write!(f, "name:{name}"),
+            Identifier::Object(kind, id) => write!(f, "netbox:{kind}/{id}"),
         }
     }
 }
@@ -103,7 +109,7 @@ impl FromStr for Identifier {
         let refuse = |why: String| NotAnIdentifier { text: visible(text, 80), why };
         let (scheme, rest) = text.split_once(':').ok_or_else(|| {
             refuse(
-                "expected mac:…, serial:maker/number, uuid:…, ip:…, name:… or a source's key"
+                "expected mac:…, serial:maker/number, uuid:…, ip:…, name:…, netbox:kind/id or a source's key"
                     .to_owned(),
             )
         })?;
@@ -121,10 +127,18 @@ impl FromStr for Identifier {
                 })
             }
             "ip" => {
-                let (ip, segment) = rest.split_once('@').unwrap_or((rest, ""));
+                let (segment, ip) = rest.rsplit_once('/').unwrap_or(("", rest));
                 let ip: IpAddr =
                     ip.parse().map_err(|_| refuse(format!("`{ip}` is not an IP address")))?;
-                Ok(Identifier::Address(segment.into(), ip.to_canonical()))
+                Ok(Identifier::Address(Segment::named(segment), ip.to_canonical()))
+            }
+            "netbox" => {
+                let object = rest.split_once('/').and_then(|(kind, id)| {
+                    Some(Identifier::Object(kind.parse().ok()?, id.parse().ok()?))
+                });
+                object.ok_or_else(|| {
+                    refuse("expected netbox:kind/id, such as netbox:device/42".to_owned())
+                })
             }
             "name" => Ok(Identifier::Name(name_key(rest))),
             _ => text.parse().map(Identifier::Native).map_err(|error| refuse(format!("{error}"))),
@@ -430,9 +444,10 @@ mod tests {
             "mac:00:1b:21:3c:4d:5e",
             "serial:dell/7XK2JQ2",
             "ip:192.0.2.7",
-            "ip:192.0.2.7@lab",
+            "ip:lab/192.0.2.7",
             "ip:2001:db8::1",
             "name:nas",
+            "netbox:virtual_machine/42",
             "pve:homelab/qemu/120",
         ] {
             assert_eq!(text.parse::<Identifier>().unwrap().to_string(), text);

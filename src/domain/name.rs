@@ -112,43 +112,62 @@ impl FromStr for DnsName {
     }
 }
 
-/// The name of one configured source: letters, digits, `-`, `_` and `.`, at most 64.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceName(Arc<str>);
+/// Declares a name of letters, digits, `-`, `_` and `.`, of at most 64 characters.
+macro_rules! plain_name {
+    ($(#[$meta:meta])* $name:ident, $what:literal) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
 
-impl SourceName {
-    /// The name as it stands in the configuration.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+        impl $name {
+            /// The name as it stands in the configuration.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = NotAName;
+
+            fn from_str(text: &str) -> Result<Self, NotAName> {
+                match refuse_plain(text) {
+                    Some(why) => Err(NotAName::new($what, text, why)),
+                    None => Ok($name(text.into())),
+                }
+            }
+        }
+    };
 }
 
-impl fmt::Display for SourceName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(&self.0)
-    }
-}
+plain_name!(
+    /// The name of one configured source: letters, digits, `-`, `_` and `.`, at most 64.
+    SourceName,
+    "source name"
+);
 
-impl FromStr for SourceName {
-    type Err = NotAName;
+plain_name!(
+    /// The name of one agent: letters, digits, `-`, `_` and `.`, at most 64.
+    InstanceName,
+    "name for an agent"
+);
 
-    fn from_str(text: &str) -> Result<Self, NotAName> {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if text.is_empty() {
-            return Err(NotAName::new("source name", text, "it is empty"));
+/// Why a text is not a plain name.
+fn refuse_plain(text: &str) -> Option<&'static str> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match text {
+        "" => Some("it is empty"),
+        long if long.len() > 64 => Some("it is longer than 64 characters"),
+        odd if !odd.chars().all(allowed) => {
+            Some("only letters, digits, `-`, `_` and `.` may stand in it")
         }
-        if text.len() > 64 {
-            return Err(NotAName::new("source name", text, "it is longer than 64 characters"));
-        }
-        if !text.chars().all(allowed) {
-            return Err(NotAName::new(
-                "source name",
-                text,
-                "only letters, digits, `-`, `_` and `.` may stand in it",
-            ));
-        }
-        Ok(SourceName(text.into()))
+        _ => None,
     }
 }
 

@@ -1,27 +1,9 @@
 //! Who wins when sources disagree: an order of authorities per attribute, with
-//! good defaults, that the configuration may change.
-
-use std::collections::BTreeMap;
+//! good defaults, that a person's [`Ranking`] may change.
 
 use super::name::SourceName;
-use super::observation::{Authority, HostAttribute};
-
-/// One place in an order.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rank {
-    /// Every source that speaks from this position.
-    Authority(Authority),
-    /// One source, whatever its position.
-    Source(SourceName),
-}
-
-/// The orders in force.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Ranking {
-    /// Orders that a person configured. What an order does not name comes after it,
-    /// in the default order.
-    pub orders: BTreeMap<HostAttribute, Vec<Rank>>,
-}
+use super::observation::{Authority, HostAttribute, InterfaceAttribute};
+use super::settings::{Ranking, Witness};
 
 use Authority::{
     Configuration, Controller, Derived, Directory, Hypervisor, Lease, Own, Person, Wire,
@@ -56,26 +38,44 @@ impl Ranking {
         }
     }
 
-    /// The place of a claim in the order of an attribute: smaller wins.
+    /// The place of a claim about a host in the order of its attribute: smaller wins.
     #[must_use]
-    pub fn place(
+    pub fn of_host(
         &self,
         attribute: HostAttribute,
         authority: Authority,
         source: &SourceName,
     ) -> usize {
-        let order = self.orders.get(&attribute).map_or(&[][..], Vec::as_slice);
-        let configured = order.iter().position(|rank| match rank {
-            Rank::Authority(named) => *named == authority,
-            Rank::Source(named) => named == source,
-        });
-        configured.unwrap_or_else(|| order.len() + Ranking::default_place(attribute, authority))
+        let order = Ranking::default_order(attribute);
+        place(self.host.get(&attribute), order, authority, source)
     }
 
-    fn default_place(attribute: HostAttribute, authority: Authority) -> usize {
-        let order = Ranking::default_order(attribute);
-        order.iter().position(|named| *named == authority).unwrap_or(order.len())
+    /// The place of a claim about an interface in the order of its attribute: smaller wins.
+    #[must_use]
+    pub fn of_interface(
+        &self,
+        attribute: InterfaceAttribute,
+        authority: Authority,
+        source: &SourceName,
+    ) -> usize {
+        place(self.interface.get(&attribute), &OF_ITS_HOST, authority, source)
     }
+}
+
+/// What a configured order does not name comes after it, in the default order.
+fn place(
+    configured: Option<&Vec<Witness>>,
+    order: &[Authority],
+    authority: Authority,
+    source: &SourceName,
+) -> usize {
+    let configured = configured.map_or(&[][..], Vec::as_slice);
+    let named = configured.iter().position(|witness| match witness {
+        Witness::Position(position) => *position == authority,
+        Witness::Source(name) => name == source,
+    });
+    let default = || order.iter().position(|named| *named == authority).unwrap_or(order.len());
+    named.unwrap_or_else(|| configured.len() + default())
 }
 
 /// The order for everything that is not a host's attribute: interfaces, disks, prefixes.
@@ -103,12 +103,12 @@ mod tests {
         let ha: SourceName = "ha".parse().unwrap();
         let mut ranking = Ranking::default();
         let place = |ranking: &Ranking, authority, source| {
-            ranking.place(HostAttribute::Name, authority, source)
+            ranking.of_host(HostAttribute::Name, authority, source)
         };
         assert!(place(&ranking, Hypervisor, &lab) < place(&ranking, Directory, &ha));
-        ranking.orders.insert(
+        ranking.host.insert(
             HostAttribute::Name,
-            vec![Rank::Source(ha.clone()), Rank::Authority(Directory)],
+            vec![Witness::Source(ha.clone()), Witness::Position(Directory)],
         );
         assert!(place(&ranking, Controller, &ha) < place(&ranking, Directory, &lab));
         assert!(place(&ranking, Directory, &lab) < place(&ranking, Person, &lab));

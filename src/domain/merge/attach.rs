@@ -160,7 +160,7 @@ fn sole_holder(
         };
     }
     let first = wanted.first()?;
-    let identifier = Identifier::Address(first.0.as_str().into(), first.1);
+    let identifier = Identifier::Address(first.0.clone(), first.1);
     match holders.len() {
         1 => holders.first().map(|&index| (index, identifier)),
         _ => None,
@@ -376,7 +376,7 @@ fn report_rivals(
         }
     }
     for ((segment, ip), rivals) in rivalries {
-        let address = Identifier::Address(segment.as_str().into(), ip);
+        let address = Identifier::Address(segment, ip);
         let mut question = ambiguity(
             "address_conflict",
             &[address.clone()].into(),

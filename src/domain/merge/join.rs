@@ -8,8 +8,9 @@ use super::super::identity::{Grade, Identifier, Serial, Uuid, fingerprint};
 use super::super::inventory::{Ambiguity, Seen, Verdict};
 use super::super::mac::{MacAddr, MacKind};
 use super::super::observation::{Authority, Host, HostAttribute, NativeKey, Observation, Thing};
+use super::super::settings::Bind;
 use super::super::value::SmallMap;
-use super::bind::{Bind, Verb, carries};
+use super::bind::carries;
 
 /// Observations that are about one thing.
 #[derive(Debug, Clone, Default)]
@@ -104,8 +105,10 @@ pub(super) fn join(observations: &[Observation], hosts: &[Seen], binds: &[Bind])
     let macs = StrongMacs::find(observations);
     let ignored: HashSet<&Identifier> = binds
         .iter()
-        .filter(|bind| bind.verb == Verb::Split && bind.identifiers.len() == 1)
-        .flat_map(|bind| &bind.identifiers)
+        .filter_map(|bind| match bind {
+            Bind::Split(sides) if sides.len() == 1 => sides.first(),
+            _ => None,
+        })
         .collect();
     let mut atoms = atoms(observations, hosts, binds);
     for atom in &mut atoms {
@@ -161,12 +164,12 @@ fn atoms(observations: &[Observation], hosts: &[Seen], binds: &[Bind]) -> Vec<At
             sets.union(first, place);
         }
     }
-    for bind in binds.iter().filter(|bind| bind.verb == Verb::Join) {
+    for bind in binds {
+        let Bind::Join(names) = bind else { continue };
         let mut named = hosts.iter().enumerate().filter(|(_, seen)| {
             let observation = &observations[**seen as usize];
-            host_of(observation).is_some_and(|host| {
-                bind.identifiers.iter().any(|named| carries(observation, host, named))
-            })
+            host_of(observation)
+                .is_some_and(|host| names.iter().any(|named| carries(observation, host, named)))
         });
         if let Some((first, _)) = named.next() {
             for (place, _) in named {
@@ -204,9 +207,10 @@ fn claims(observations: &[Observation], seen: &[Seen], binds: &[Bind]) -> Claims
             }
         }
         for (number, bind) in binds.iter().enumerate() {
-            if bind.verb == Verb::Split && bind.identifiers.len() > 1 {
-                for side in bind.identifiers.iter().filter(|side| carries(observation, host, side))
-                {
+            if let Bind::Split(sides) = bind
+                && sides.len() > 1
+            {
+                for side in sides.iter().filter(|side| carries(observation, host, side)) {
                     add(Namespace::Split(number), side.to_string().into());
                 }
             }

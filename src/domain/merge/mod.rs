@@ -29,22 +29,12 @@ mod own;
 
 use super::inventory::{Inventory, Seen};
 use super::observation::{Observation, Thing};
-use super::ranking::Ranking;
+use super::settings::{Bind, Ranking};
 
-pub use bind::{Bind, Verb};
-
-/// What a merge goes by besides the observations.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct MergeRules {
-    /// Who wins when sources disagree.
-    pub ranking: Ranking,
-    /// What a person decided.
-    pub binds: Vec<Bind>,
-}
-
-/// Merges observations into an inventory.
+/// Merges observations into an inventory, by a person's ranking of sources and
+/// decisions about identity.
 #[must_use]
-pub fn merge(mut observations: Vec<Observation>, rules: &MergeRules) -> Inventory {
+pub fn merge(mut observations: Vec<Observation>, ranking: &Ranking, binds: &[Bind]) -> Inventory {
     observations.sort_unstable();
     observations.dedup();
     let mut inventory = Inventory { observations, ..Inventory::default() };
@@ -54,9 +44,9 @@ pub fn merge(mut observations: Vec<Observation>, rules: &MergeRules) -> Inventor
         .filter(|(_, observation)| matches!(observation.thing, Thing::Host(_)))
         .map(|(seen, _)| seen)
         .collect();
-    let joined = join::join(&inventory.observations, &hosts, &rules.binds);
+    let joined = join::join(&inventory.observations, &hosts, binds);
     let attached = attach::attach(&inventory.observations, joined);
-    fuse::fuse(&mut inventory, attached, &rules.ranking);
+    fuse::fuse(&mut inventory, attached, ranking);
     networks::gather(&mut inventory);
 
     inventory.verdicts.sort();

@@ -79,8 +79,8 @@ fn merged(sights: Vec<Sight>) -> Inventory {
     let observations: Vec<Observation> = sights.into_iter().map(|sight| sight.0).collect();
     let mut reversed = observations.clone();
     reversed.reverse();
-    let inventory = merge(observations, &MergeRules::default());
-    assert_eq!(inventory, merge(reversed, &MergeRules::default()), "the order shows");
+    let inventory = merge(observations, &Ranking::default(), &[]);
+    assert_eq!(inventory, merge(reversed, &Ranking::default(), &[]), "the order shows");
     inventory
 }
 
@@ -336,19 +336,14 @@ fn a_bind_rule_settles_what_evidence_cannot() {
             seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.5").0,
         ]
     };
-    let bind = |verb, identifiers: &[&str]| MergeRules {
-        binds: vec![Bind {
-            verb,
-            identifiers: identifiers.iter().map(|i| i.parse().unwrap()).collect(),
-        }],
-        ..MergeRules::default()
-    };
-    let joined = merge(sights(), &bind(Verb::Join, &["ha:1", "mac:00:1b:21:00:00:01"]));
+    let named = |identifiers: &[&str]| identifiers.iter().map(|i| i.parse().unwrap()).collect();
+    let with = |sights, bind| merge(sights, &Ranking::default(), &[bind]);
+    let joined = with(sights(), Bind::Join(named(&["ha:1", "mac:00:1b:21:00:00:01"])));
     assert_eq!(joined.hosts.len(), 1);
     let mut twins = sights();
     twins[0] =
         seen("ha", Controller).alias("ha:1").interface(None, Some("00:1b:21:00:00:01"), &[]).0;
-    let split = merge(twins, &bind(Verb::Split, &["ha:1", "ip:192.0.2.5"]));
+    let split = with(twins, Bind::Split(named(&["ha:1", "ip:192.0.2.5"])));
     assert_eq!(split.hosts.len(), 2);
 }
 

@@ -19,6 +19,7 @@ use super::super::super::observation::{
     Address, Authority, Host, Interface, InterfaceAttribute, Neighbor, Observation, Segment,
 };
 use super::super::super::ranking::part_place;
+use super::super::super::settings::Ranking;
 use super::super::super::value::{SmallMap, Value};
 use super::super::join::DisjointSets;
 use super::{AddressClaim, address};
@@ -91,6 +92,7 @@ fn usable(mac: Option<MacAddr>) -> Option<MacAddr> {
 pub(super) fn interfaces(
     stated: &[(Seen, &Observation, &Host)],
     holds: impl Fn(&Segment, &Address) -> bool,
+    ranking: &Ranking,
 ) -> Vec<MergedInterface> {
     let pieces: Vec<Piece<'_>> = stated
         .iter()
@@ -111,7 +113,7 @@ pub(super) fn interfaces(
     place_by_mac(&mut slots, with_mac);
     place_by_address(&mut slots, bare);
     let mut merged: Vec<MergedInterface> =
-        slots.iter().filter_map(|slot| merge(slot, &holds)).collect();
+        slots.iter().filter_map(|slot| merge(slot, &holds, ranking)).collect();
     merged.sort_by(|a, b| {
         let first = |interface: &MergedInterface| interface.macs.first().map(|(mac, _)| *mac);
         (a.name.is_none(), &a.name, first(a)).cmp(&(b.name.is_none(), &b.name, first(b)))
@@ -218,7 +220,11 @@ fn place_by_address<'a>(slots: &mut Vec<Slot<'a>>, pieces: Vec<Piece<'a>>) {
     }
 }
 
-fn merge(slot: &Slot<'_>, holds: &impl Fn(&Segment, &Address) -> bool) -> Option<MergedInterface> {
+fn merge(
+    slot: &Slot<'_>,
+    holds: &impl Fn(&Segment, &Address) -> bool,
+    ranking: &Ranking,
+) -> Option<MergedInterface> {
     let mut pieces: Vec<&Piece<'_>> = slot.pieces.iter().collect();
     pieces.sort_by_key(|piece| rank(piece));
     let mut addresses: BTreeMap<(IpAddr, &Segment), Vec<AddressClaim<'_>>> = BTreeMap::new();
@@ -254,7 +260,7 @@ fn merge(slot: &Slot<'_>, holds: &impl Fn(&Segment, &Address) -> bool) -> Option
     Some(MergedInterface {
         other_names,
         macs,
-        facts: facts(&pieces),
+        facts: facts(&pieces, ranking),
         addresses: addresses
             .into_iter()
             .map(|((ip, segment), claims)| address(ip, segment, claims))
@@ -280,22 +286,27 @@ fn rank<'a>(piece: &Piece<'a>) -> PieceRank<'a> {
     )
 }
 
-fn facts(pieces: &[&Piece<'_>]) -> SmallMap<InterfaceAttribute, Fact> {
-    let mut claims: BTreeMap<InterfaceAttribute, Vec<(Seen, &Value)>> = BTreeMap::new();
-    for piece in pieces {
+fn facts(pieces: &[&Piece<'_>], ranking: &Ranking) -> SmallMap<InterfaceAttribute, Fact> {
+    let mut claims: BTreeMap<InterfaceAttribute, Vec<(&Piece<'_>, &Value)>> = BTreeMap::new();
+    for &piece in pieces {
         for (attribute, value) in piece.interface.facts.iter() {
-            claims.entry(*attribute).or_default().push((piece.seen, value));
+            claims.entry(*attribute).or_default().push((piece, value));
         }
     }
     claims
         .into_iter()
         .filter_map(|(attribute, mut claims)| {
-            claims.sort_by_key(|(_, value)| **value == Value::Null);
+            // The pieces come in the order in which they are believed; a stable sort keeps
+            // it among equals.
+            claims.sort_by_key(|(piece, value)| {
+                let Observation { authority, source, .. } = piece.observation;
+                (**value == Value::Null, ranking.of_interface(attribute, *authority, source))
+            });
             let mut known: BTreeSet<&Value> = BTreeSet::new();
             let distinct: Vec<Claim> = claims
                 .into_iter()
                 .filter(|(_, value)| known.insert(value))
-                .map(|(seen, value)| Claim { value: value.clone(), seen })
+                .map(|(piece, value)| Claim { value: value.clone(), seen: piece.seen })
                 .collect();
             Fact::new(distinct).map(|fact| (attribute, fact))
         })

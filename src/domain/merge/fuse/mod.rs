@@ -16,7 +16,8 @@ use super::super::mac::MacAddr;
 use super::super::observation::{
     Address, Form, Host, HostAttribute, Observation, Protocol, Segment, Service,
 };
-use super::super::ranking::{Ranking, address_place, part_place};
+use super::super::ranking::{address_place, part_place};
+use super::super::settings::Ranking;
 use super::super::value::{SmallMap, Value};
 use super::attach::{Attached, host_key};
 use super::join::{Group, host_of};
@@ -59,7 +60,7 @@ fn host(
             .unwrap_or_default(),
         form: form(&stated),
         facts: facts(&stated, ranking),
-        interfaces: interfaces::interfaces(&stated, holds),
+        interfaces: interfaces::interfaces(&stated, holds, ranking),
         disks: disks(&stated),
         services: services(&stated),
         components: components(&stated),
@@ -109,7 +110,7 @@ fn facts(
             claims.sort_by_key(|(_, observation, value)| {
                 // Within one attribute: what is stated before what is stated to be empty, the
                 // better position, one source after the other, the newest word of each.
-                let place = ranking.place(attribute, observation.authority, &observation.source);
+                let place = ranking.of_host(attribute, observation.authority, &observation.source);
                 (
                     **value == Value::Null,
                     place,
