@@ -1,6 +1,7 @@
 //! How each change of a plan ended.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::object::Field;
 use super::value::{SmallMap, Value};
@@ -14,6 +15,9 @@ pub enum Outcome {
         id: u64,
         /// The fields as the sink answered them, where it did.
         settled: SmallMap<Field, Value>,
+        /// The object's fingerprint after the last write, where the sink tells it:
+        /// as long as it stands, nobody else touched the object.
+        stamp: Option<Arc<str>>,
     },
     /// The sink refused it.
     Failed {

@@ -64,7 +64,10 @@ pub struct Defaults {
     pub tags: BTreeSet<Arc<str>>,
     /// What becomes of a host that merely answered and whose MAC address is known.
     pub seen_with_mac: Standing,
-    /// What becomes of a host that merely answered from beyond a router.
+    /// The group that new VLANs are put into; none is their site.
+    pub vlan_group: Option<Arc<str>>,
+    /// What becomes of a host that merely answered from beyond a router, or from a
+    /// MAC address that software made up, such as a phone's random one.
     pub seen_without_mac: Standing,
 }
 
@@ -82,6 +85,7 @@ impl Default for Defaults {
             model: "Unknown".into(),
             tags: BTreeSet::new(),
             seen_with_mac: Standing::Device,
+            vlan_group: None,
             seen_without_mac: Standing::Address,
         }
     }
