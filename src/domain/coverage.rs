@@ -71,37 +71,60 @@ impl Covered {
     /// narrower or equal scope counts against a wider claim.
     #[must_use]
     pub fn covers_key(&self, source: &SourceName, key: &NativeKey) -> bool {
-        let mut complete = false;
-        for claim in self.claims.iter().filter(|claim| claim.source == *source) {
-            if let Scope::Keys(prefix) = &claim.scope
-                && is_within(key.as_str(), prefix)
-            {
-                if !claim.is_complete() {
-                    return false;
-                }
-                complete = true;
-            }
-        }
-        complete
+        self.is_whole(|claim| {
+            claim.source == *source
+                && matches!(&claim.scope, Scope::Keys(prefix) if is_within(key.as_str(), prefix))
+        })
+    }
+
+    /// Whether any source did.
+    #[must_use]
+    pub fn anyone_covers_key(&self, key: &NativeKey) -> bool {
+        self.is_whole(
+            |claim| matches!(&claim.scope, Scope::Keys(prefix) if is_within(key.as_str(), prefix)),
+        )
     }
 
     /// Whether a source looked at this address in a way that proves an absence.
     #[must_use]
     pub fn covers_address(&self, source: &SourceName, segment: &Segment, ip: IpAddr) -> bool {
-        let mut complete = false;
-        for claim in self.claims.iter().filter(|claim| claim.source == *source) {
-            if let Scope::Subnet { segment: within, net } = &claim.scope
-                && within == segment
-                && net.contains(&ip)
-            {
-                if !claim.is_complete() {
-                    return false;
-                }
-                complete = true;
-            }
-        }
-        complete
+        self.is_whole(|claim| claim.source == *source && is_at(&claim.scope, segment, ip))
     }
+
+    /// Whether any source did.
+    #[must_use]
+    pub fn anyone_covers_address(&self, segment: &Segment, ip: IpAddr) -> bool {
+        self.is_whole(|claim| is_at(&claim.scope, segment, ip))
+    }
+
+    /// Whether some complete claim is about it and no gap narrows it down: one of a
+    /// narrower scope, or one of the same scope by the same method. What one method
+    /// could not prove another may.
+    fn is_whole(&self, about: impl Fn(&Coverage) -> bool) -> bool {
+        let claims: Vec<&Coverage> = self.claims.iter().filter(|claim| about(claim)).collect();
+        let spoils = |gap: &Coverage, whole: &Coverage| {
+            let (inner, outer) = (gap.scope.narrowness(), whole.scope.narrowness());
+            gap.source == whole.source
+                && (inner > outer || (inner == outer && gap.method == whole.method))
+        };
+        let (whole, gaps): (Vec<&Coverage>, Vec<&Coverage>) =
+            claims.into_iter().partition(|claim| claim.is_complete());
+        whole.iter().any(|whole| gaps.iter().all(|gap| !spoils(gap, whole)))
+    }
+}
+
+impl Scope {
+    /// How narrow a scope is among those that hold the same thing.
+    fn narrowness(&self) -> usize {
+        match self {
+            Scope::Subnet { net, .. } => usize::from(net.prefix_len()),
+            Scope::Keys(prefix) => prefix.len(),
+        }
+    }
+}
+
+fn is_at(scope: &Scope, at: &Segment, ip: IpAddr) -> bool {
+    matches!(scope, Scope::Subnet { segment, net } if segment == at && net.contains(&ip))
 }
 
 /// Whether a key stands under a prefix that ends at a part of the key.
@@ -136,5 +159,22 @@ mod tests {
         assert!(covered.covers_key(&lab, &"pve:lab/qemu/70".parse().unwrap()));
         assert!(!covered.covers_key(&lab, &"pve:other/qemu/8".parse().unwrap()));
         assert!(!covered.covers_key(&"sweep".parse().unwrap(), &"pve:lab/qemu/8".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_one_method_cannot_prove_another_may() {
+        let net =
+            |text: &str| Scope::Subnet { segment: Segment::default(), net: text.parse().unwrap() };
+        let of = |method: &str, scope, gap| Coverage { method: method.into(), ..claim(scope, gap) };
+        let covered = Covered::new(vec![
+            of("arp", net("192.0.2.0/24"), None),
+            of("icmp", net("192.0.2.0/24"), Some("hosts may drop echo requests")),
+            of("arp", net("192.0.2.128/25"), Some("the link went down")),
+        ]);
+        let covers =
+            |ip: &str| covered.anyone_covers_address(&Segment::default(), ip.parse().unwrap());
+        assert!(covers("192.0.2.7"));
+        assert!(!covers("192.0.2.200"));
+        assert!(!covers("198.51.100.1"));
     }
 }
