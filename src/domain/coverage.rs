@@ -67,6 +67,13 @@ impl Covered {
         &self.claims
     }
 
+    /// Whether a source spoke at all, be it of what it could not see. Every source that
+    /// is configured does.
+    #[must_use]
+    pub fn mentions(&self, source: &str) -> bool {
+        self.claims.iter().any(|claim| claim.source.as_str() == source)
+    }
+
     /// Whether a source listed everything among which this key would be. A gap in a
     /// narrower or equal scope counts against a wider claim.
     #[must_use]

@@ -5,10 +5,15 @@
 //! a [`diagnostic::Diagnostic`]. Time is passed in. JSON belongs to the edges.
 
 pub mod coverage;
+pub mod desire;
 pub mod diagnostic;
+pub mod diff;
 pub mod identity;
 pub mod inventory;
 pub mod mac;
+pub mod makers;
+pub mod matching;
+pub mod memory;
 pub mod merge;
 pub mod name;
 pub mod object;

@@ -381,6 +381,8 @@ pub struct DesiredObject {
     pub host: Option<usize>,
     /// Whether it may be created. Where not, only an object that stands already is kept true.
     pub create: bool,
+    /// Whether it is only made when something else that is written refers to it.
+    pub on_demand: bool,
 }
 
 /// Everything that should stand, by key.

@@ -39,6 +39,25 @@ pub struct Policy {
     pub binds: Vec<Bind>,
 }
 
+impl Policy {
+    /// The agent's own policy: what holds where a person decides nothing.
+    #[must_use]
+    pub fn of(instance: InstanceName) -> Self {
+        Policy {
+            instance,
+            tag: "netbox-agent".into(),
+            defaults: Defaults::default(),
+            rules: Rules::default(),
+            manufacturers: BTreeMap::new(),
+            ownership: Ownership::default(),
+            absence: Absence::default(),
+            guard: Guard::default(),
+            ranking: Ranking::default(),
+            binds: Vec::new(),
+        }
+    }
+}
+
 /// Values for new objects. They fill what no source and no rule says, and never replace anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Defaults {
