@@ -4,10 +4,12 @@
 //! nothing here can fail: what cannot be decided is left as it is and said in
 //! a [`diagnostic::Diagnostic`]. Time is passed in. JSON belongs to the edges.
 
+pub mod absence;
 pub mod coverage;
 pub mod desire;
 pub mod diagnostic;
 pub mod diff;
+pub mod guard;
 pub mod identity;
 pub mod inventory;
 pub mod mac;
