@@ -60,11 +60,7 @@ impl Client {
             .pool_max_idle_per_host(options.concurrency.get())
             .build()
             .map_err(|error| HttpError::Request(error.to_string()))?;
-        Ok(Client {
-            inner,
-            gate: Arc::new(Gate::new(&options)),
-            options: Arc::new(options),
-        })
+        Ok(Client { inner, gate: Arc::new(Gate::new(&options)), options: Arc::new(options) })
     }
 
     /// A request that reads.
@@ -144,14 +140,10 @@ impl Request {
 
     /// A secret is known by its parts as well: a server may echo the key of `Token key`.
     fn hide(&mut self, secret: &str) {
-        let parts = secret
-            .split([' ', '=', '!', ':', '.'])
-            .filter(|part| part.len() >= 8);
-        self.secrets
-            .extend(parts.map(|part| Hidden(part.to_owned())));
+        let parts = secret.split([' ', '=', '!', ':', '.']).filter(|part| part.len() >= 8);
+        self.secrets.extend(parts.map(|part| Hidden(part.to_owned())));
         self.secrets.push(Hidden(secret.to_owned()));
-        self.secrets
-            .sort_by_key(|hidden| std::cmp::Reverse(hidden.0.len()));
+        self.secrets.sort_by_key(|hidden| std::cmp::Reverse(hidden.0.len()));
     }
 
     /// Adds parameters to the query.
@@ -260,14 +252,8 @@ impl Request {
         }
         let mut answer = request.send().await.map_err(|error| self.fault(&error))?;
         let most = self.max_body.unwrap_or(self.client.options.max_body);
-        let too_large = || HttpError::TooLarge {
-            place: place(&self.url),
-            limit: most,
-        };
-        if answer
-            .content_length()
-            .is_some_and(|length| length > most as u64)
-        {
+        let too_large = || HttpError::TooLarge { place: place(&self.url), limit: most };
+        if answer.content_length().is_some_and(|length| length > most as u64) {
             return Err(too_large());
         }
         let mut body = BytesMut::new();
@@ -299,11 +285,10 @@ impl Request {
             Ok(response) => response,
             Err(error) => {
                 return match &error {
-                    HttpError::Unreachable {
-                        reason, delivered, ..
-                    } if !matches!(reason, Silence::NoSuchName(_))
-                        && (self.repeatable || !delivered)
-                        && tries < self.client.options.retries =>
+                    HttpError::Unreachable { reason, delivered, .. }
+                        if !matches!(reason, Silence::NoSuchName(_))
+                            && (self.repeatable || !delivered)
+                            && tries < self.client.options.retries =>
                     {
                         Verdict::Again(backoff(tries), error)
                     }
@@ -343,11 +328,7 @@ impl Request {
             }
             _ => response.body,
         };
-        HttpError::Status {
-            place: response.place,
-            code: response.status.as_u16(),
-            body,
-        }
+        HttpError::Status { place: response.place, code: response.status.as_u16(), body }
     }
 
     /// Where the server sends the client. Only reading may go elsewhere: a client that

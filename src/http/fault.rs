@@ -141,11 +141,7 @@ impl HttpError {
             Silence::Other(what) => Silence::Other(redact(&what, secrets)),
             known => known,
         };
-        HttpError::Unreachable {
-            place,
-            reason,
-            delivered: !error.is_connect(),
-        }
+        HttpError::Unreachable { place, reason, delivered: !error.is_connect() }
     }
 }
 
@@ -220,34 +216,25 @@ fn chain(error: &reqwest::Error) -> String {
 #[must_use]
 pub fn place(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
-    let port = url
-        .port()
-        .map_or_else(String::new, |port| format!(":{port}"));
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
     let path = url.path().trim_end_matches('/');
     visible(&format!("{}://{host}{port}{path}", url.scheme()), 300)
 }
 
 /// A text without the secrets that were sent.
 pub(super) fn redact(text: &str, secrets: &[String]) -> String {
-    secrets.iter().fold(text.to_owned(), |text, secret| {
-        text.replace(secret.as_str(), "[redacted]")
-    })
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret.as_str(), "[redacted]"))
 }
 
 fn excerpt(body: &[u8]) -> String {
-    match visible(
-        &String::from_utf8_lossy(&body[..body.len().min(2_000)]),
-        200,
-    ) {
+    match visible(&String::from_utf8_lossy(&body[..body.len().min(2_000)]), 200) {
         empty if empty.is_empty() => String::new(),
         text => format!(": {text}"),
     }
 }
 
 fn seen(fingerprint: Option<&Fingerprint>) -> String {
-    fingerprint.map_or_else(String::new, |seen| {
-        format!(" (it showed the fingerprint {seen})")
-    })
+    fingerprint.map_or_else(String::new, |seen| format!(" (it showed the fingerprint {seen})"))
 }
 
 #[cfg(test)]
@@ -256,9 +243,7 @@ mod tests {
 
     #[test]
     fn a_place_never_shows_user_or_query() {
-        let url: Url = "https://me:hunter2@nas.example:8443/api/?token=s3cret#x"
-            .parse()
-            .unwrap();
+        let url: Url = "https://me:hunter2@nas.example:8443/api/?token=s3cret#x".parse().unwrap();
         assert_eq!(place(&url), "https://nas.example:8443/api");
     }
 
@@ -270,10 +255,7 @@ mod tests {
             body: Bytes::from(format!("\u{1b}[31mbad\n{}", "x".repeat(5_000))),
         };
         let text = error.to_string();
-        assert!(
-            text.starts_with("http://nas answered 500: [31mbad xxx"),
-            "{text}"
-        );
+        assert!(text.starts_with("http://nas answered 500: [31mbad xxx"), "{text}");
         assert!(text.len() < 260, "{}", text.len());
     }
 }

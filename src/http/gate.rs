@@ -26,10 +26,7 @@ impl Gate {
             Quota::with_period(rate.interval())
                 .map(|quota| RateLimiter::direct(quota.allow_burst(burst)))
         });
-        Gate {
-            at_once: Arc::new(Semaphore::new(at_once)),
-            rate,
-        }
+        Gate { at_once: Arc::new(Semaphore::new(at_once)), rate }
     }
 
     /// Waits for a turn. The place is held until the permit is dropped.

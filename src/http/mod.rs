@@ -96,10 +96,7 @@ impl FromStr for Rate {
     type Err = NotARate;
 
     fn from_str(text: &str) -> Result<Self, NotARate> {
-        text.trim()
-            .parse()
-            .map_err(|_| NotARate)
-            .and_then(Rate::per_second)
+        text.trim().parse().map_err(|_| NotARate).and_then(Rate::per_second)
     }
 }
 

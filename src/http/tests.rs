@@ -50,22 +50,12 @@ impl Server {
                 });
             }
         });
-        Server {
-            port,
-            requests,
-            task,
-        }
+        Server { port, requests, task }
     }
 
     fn url(&self, scheme: &str, path: &str) -> url::Url {
-        let host = if scheme == "https" {
-            "localhost"
-        } else {
-            "127.0.0.1"
-        };
-        format!("{scheme}://{host}:{}{path}", self.port)
-            .parse()
-            .unwrap()
+        let host = if scheme == "https" { "localhost" } else { "127.0.0.1" };
+        format!("{scheme}://{host}:{}{path}", self.port).parse().unwrap()
     }
 
     fn requests(&self) -> usize {
@@ -93,10 +83,7 @@ async fn answer(
 }
 
 fn ok(body: &str) -> String {
-    format!(
-        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    )
+    format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
 }
 
 fn status(line: &str, headers: &str, body: &str) -> String {
@@ -145,12 +132,7 @@ fn identity(name: &str, self_signed: bool) -> Identity {
 }
 
 fn client(trust: Trust) -> Client {
-    Client::new(Options {
-        trust,
-        timeout: Duration::from_secs(5),
-        ..Options::default()
-    })
-    .unwrap()
+    Client::new(Options { trust, timeout: Duration::from_secs(5), ..Options::default() }).unwrap()
 }
 
 fn trusting(pem: &str) -> Trust {
@@ -168,23 +150,12 @@ async fn fetch(client: &Client, url: url::Url) -> Result<String, HttpError> {
 async fn a_self_signed_certificate_is_refused_with_what_to_do() {
     let identity = identity("localhost", true);
     let server = Server::start(|_, _| ok("hello"), Some(identity.acceptor.clone())).await;
-    let error = fetch(
-        &client(Trust::System),
-        server.url("https", "/api/?token=s3cret"),
-    )
-    .await
-    .unwrap_err();
-    let HttpError::Tls { fingerprint, .. } = &error else {
-        panic!("{error:?}")
-    };
+    let error =
+        fetch(&client(Trust::System), server.url("https", "/api/?token=s3cret")).await.unwrap_err();
+    let HttpError::Tls { fingerprint, .. } = &error else { panic!("{error:?}") };
     assert_eq!(*fingerprint, Some(identity.pin));
     let text = error.to_string();
-    for part in [
-        "self-signed",
-        "`ca_file`",
-        "`fingerprint`",
-        &identity.pin.to_string(),
-    ] {
+    for part in ["self-signed", "`ca_file`", "`fingerprint`", &identity.pin.to_string()] {
         assert!(text.contains(part), "{part} is not in: {text}");
     }
     assert!(!text.contains("s3cret"), "{text}");
@@ -259,11 +230,9 @@ async fn too_many_requests_are_waited_for_as_long_as_the_server_asks() {
 
 #[tokio::test]
 async fn a_server_that_asks_for_an_hour_is_not_waited_for() {
-    let server = Server::start(
-        |_, _| status("429 Too Many Requests", "retry-after: 3600\r\n", ""),
-        None,
-    )
-    .await;
+    let server =
+        Server::start(|_, _| status("429 Too Many Requests", "retry-after: 3600\r\n", ""), None)
+            .await;
     let error = fetch(&client(Trust::System), server.url("http", "/")).await;
     assert_eq!(error.unwrap_err().code(), Some(429));
     assert_eq!(server.requests(), 1);
@@ -288,9 +257,7 @@ async fn bad_gateways_and_cut_connections_are_tried_again_when_reading() {
 
 #[tokio::test]
 async fn what_may_have_been_written_is_not_written_again() {
-    for script in [(|_, _| String::new()) as Script, |_, _| {
-        status("502 Bad Gateway", "", "")
-    }] {
+    for script in [(|_, _| String::new()) as Script, |_, _| status("502 Bad Gateway", "", "")] {
         let server = Server::start(script, None).await;
         let request = client(Trust::System).request(Method::POST, server.url("http", "/"));
         let error = request.json(&[1]).send().await.unwrap_err();
@@ -309,32 +276,17 @@ async fn nothing_that_listens_is_told_as_refused() {
     let url = format!("http://127.0.0.1:{port}/").parse().unwrap();
     let error = fetch(&client(Trust::System), url).await.unwrap_err();
     assert!(
-        matches!(
-            &error,
-            HttpError::Unreachable {
-                reason: Silence::Refused,
-                delivered: false,
-                ..
-            }
-        ),
+        matches!(&error, HttpError::Unreachable { reason: Silence::Refused, delivered: false, .. }),
         "{error:?}"
     );
 }
 
 #[tokio::test]
 async fn a_name_that_cannot_exist_is_told_as_such() {
-    let url = format!("http://{}.example/", "a".repeat(64))
-        .parse()
-        .unwrap();
+    let url = format!("http://{}.example/", "a".repeat(64)).parse().unwrap();
     let error = fetch(&client(Trust::System), url).await.unwrap_err();
     assert!(
-        matches!(
-            &error,
-            HttpError::Unreachable {
-                reason: Silence::NoSuchName(_),
-                ..
-            }
-        ),
+        matches!(&error, HttpError::Unreachable { reason: Silence::NoSuchName(_), .. }),
         "{error:?}"
     );
 }
@@ -344,19 +296,11 @@ async fn a_server_that_never_answers_is_given_up() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
     let client = client(Trust::System);
-    let request = client
-        .request(Method::POST, url.parse().unwrap())
-        .timeout(Duration::from_millis(100));
+    let request =
+        client.request(Method::POST, url.parse().unwrap()).timeout(Duration::from_millis(100));
     let error = request.send().await.unwrap_err();
     assert!(
-        matches!(
-            error,
-            HttpError::Unreachable {
-                reason: Silence::TimedOut,
-                delivered: true,
-                ..
-            }
-        ),
+        matches!(error, HttpError::Unreachable { reason: Silence::TimedOut, delivered: true, .. }),
         "{error:?}"
     );
 }
@@ -366,10 +310,7 @@ async fn an_endless_answer_is_cut_off() {
     let server = Server::start(|_, _| ok(&"x".repeat(10_000)), None).await;
     let request = client(Trust::System).get(server.url("http", "/"));
     let error = request.max_body(1_000).send().await.unwrap_err();
-    assert!(
-        matches!(error, HttpError::TooLarge { limit: 1_000, .. }),
-        "{error:?}"
-    );
+    assert!(matches!(error, HttpError::TooLarge { limit: 1_000, .. }), "{error:?}");
 }
 
 #[tokio::test]
@@ -395,10 +336,7 @@ async fn a_redirect_is_followed_within_the_server_when_reading() {
         assert!(!error.to_string().contains("y=z"), "{error}");
     }
     let post = client.request(Method::POST, server.url("http", "/p"));
-    assert!(matches!(
-        post.send().await,
-        Err(HttpError::Redirected { .. })
-    ));
+    assert!(matches!(post.send().await, Err(HttpError::Redirected { .. })));
 }
 
 #[tokio::test]
@@ -418,10 +356,7 @@ async fn a_secret_that_the_server_echoes_is_not_shown() {
     assert!(!format!("{request:?}").contains("0123456789abcdef"));
     let error = request.send().await.unwrap_err();
     let text = format!("{error} {error:?}");
-    assert!(
-        text.contains("[redacted]") && !text.contains("0123456789abcdef"),
-        "{text}"
-    );
+    assert!(text.contains("[redacted]") && !text.contains("0123456789abcdef"), "{text}");
 }
 
 #[tokio::test]
@@ -439,20 +374,14 @@ async fn requests_keep_to_the_rate_and_to_the_number_at_once() {
         assert_eq!(found.unwrap(), "hello");
     }
     // Two at once, then one each 50 ms.
-    assert!(
-        begun.elapsed() >= Duration::from_millis(290),
-        "{:?}",
-        begun.elapsed()
-    );
+    assert!(begun.elapsed() >= Duration::from_millis(290), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]
 async fn a_connection_is_used_again_while_it_is_fresh() {
     // One connection, two answers on it: a second connection would find nobody.
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url: url::Url = format!("http://{}/", listener.local_addr().unwrap())
-        .parse()
-        .unwrap();
+    let url: url::Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     let task = tokio::spawn(async move {
         let (mut stream, _): (TcpStream, _) = listener.accept().await.unwrap();
         drop(listener);
@@ -472,10 +401,7 @@ async fn a_connection_is_used_again_while_it_is_fresh() {
 
 #[test]
 fn a_rate_is_a_number_above_zero() {
-    assert_eq!(
-        Rate::per_second(0.5).unwrap().interval(),
-        Duration::from_secs(2)
-    );
+    assert_eq!(Rate::per_second(0.5).unwrap().interval(), Duration::from_secs(2));
     for number in [0.0, -1.0, f64::NAN, f64::INFINITY, 10_001.0] {
         assert!(Rate::per_second(number).is_err(), "{number}");
     }

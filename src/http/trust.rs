@@ -143,12 +143,7 @@ impl Trust {
         fingerprint: Option<Fingerprint>,
         verify_tls: bool,
     ) -> Result<Self, TrustProblem> {
-        let refuse = |key, message: &str| {
-            Err(TrustProblem {
-                key,
-                message: message.to_owned(),
-            })
-        };
+        let refuse = |key, message: &str| Err(TrustProblem { key, message: message.to_owned() });
         match (ca_file, fingerprint, verify_tls) {
             (None, None, true) => Ok(Trust::System),
             (None, None, false) => Ok(Trust::Anyone),
@@ -169,10 +164,8 @@ impl Trust {
     #[must_use]
     pub fn client_config(&self) -> ClientConfig {
         let provider = Arc::new(provider::default_provider());
-        let verifier = Arc::new(Verifier {
-            rule: self.rule(&provider),
-            provider: Arc::clone(&provider),
-        });
+        let verifier =
+            Arc::new(Verifier { rule: self.rule(&provider), provider: Arc::clone(&provider) });
         ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .expect("ring serves TLS 1.2 and 1.3")
@@ -334,10 +327,7 @@ impl ServerCertVerifier for Verifier {
         match self.judge(leaf, chain, name, ocsp, now) {
             Ok(()) => Ok(ServerCertVerified::assertion()),
             Err(reason) => {
-                let untrusted = Untrusted {
-                    fingerprint: Fingerprint::of(leaf),
-                    reason,
-                };
+                let untrusted = Untrusted { fingerprint: Fingerprint::of(leaf), reason };
                 let other = CertificateError::Other(OtherError(Arc::new(untrusted)));
                 Err(rustls::Error::InvalidCertificate(other))
             }
@@ -365,9 +355,7 @@ impl ServerCertVerifier for Verifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider
-            .signature_verification_algorithms
-            .supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
@@ -386,13 +374,9 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(Fingerprint::of(b"")), "{text}");
         }
-        for text in [
-            "",
-            "ab",
-            &of_nothing[3..],
-            &format!("{of_nothing}:00"),
-            &of_nothing.replace('E', "é"),
-        ] {
+        for text in
+            ["", "ab", &of_nothing[3..], &format!("{of_nothing}:00"), &of_nothing.replace('E', "é")]
+        {
             assert_eq!(text.parse::<Fingerprint>(), Err(NotAFingerprint), "{text}");
         }
     }
@@ -405,10 +389,7 @@ mod tests {
         assert_eq!(key(file, pin, true), "fingerprint");
         assert_eq!(key(None, pin, false), "verify_tls");
         assert_eq!(key(file, None, true), "ca_file");
-        assert!(matches!(
-            Trust::choose(None, None, false),
-            Ok(Trust::Anyone)
-        ));
+        assert!(matches!(Trust::choose(None, None, false), Ok(Trust::Anyone)));
     }
 
     #[test]
