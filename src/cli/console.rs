@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::Global;
 use super::exit::Failure;
+use super::logging;
 use super::progress::Bars;
+use crate::config::{self, Settings};
 use crate::progress::{Progress, Silent};
 
 /// The person's side of one command.
@@ -37,6 +39,20 @@ impl Console {
     #[must_use]
     pub fn global(&self) -> &Global {
         &self.global
+    }
+
+    /// The configuration, as the global options name it. What is worth knowing of it is
+    /// told once, here.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it: exit code 2.
+    pub fn settings(&self) -> Result<Settings, Failure> {
+        let settings = config::load(self.global.config.as_deref())?;
+        logging::follow(self, settings.log);
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(settings)
     }
 
     /// Set when the person (or the service manager) wants the command to end. What

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use crate::config::Complaints;
+
 /// The exit codes. Scripts depend on them: they never change their meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -35,9 +37,11 @@ pub enum Failure {
     Message {
         /// The exit code.
         exit: Exit,
-        /// "cannot X: Y; do Z". One line for each thing that is wrong.
+        /// "cannot X: Y; do Z".
         message: String,
     },
+    /// Everything that is wrong with the configuration.
+    Configuration(Complaints),
     /// Whoever read the output went away. Nobody is left to be told.
     BrokenPipe,
 }
@@ -56,6 +60,12 @@ impl Failure {
     /// The guard refused: exit code 4.
     pub fn refused(message: impl fmt::Display) -> Self {
         Failure::Message { exit: Exit::Refused, message: message.to_string() }
+    }
+}
+
+impl From<Complaints> for Failure {
+    fn from(complaints: Complaints) -> Self {
+        Failure::Configuration(complaints)
     }
 }
 
@@ -90,7 +100,7 @@ mod tests {
                 assert_eq!(exit, Exit::Failed);
                 assert_eq!(message, "cannot reach netbox: connection refused");
             }
-            Failure::BrokenPipe => panic!("not a pipe"),
+            other => panic!("not a message: {other:?}"),
         }
     }
 

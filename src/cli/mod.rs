@@ -14,6 +14,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 mod completions;
+mod config;
 mod console;
 mod exit;
 mod logging;
@@ -110,6 +111,8 @@ impl Colour {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Write, check and show the configuration
+    Config(config::ConfigArgs),
     /// Print a script that completes the command line in a shell
     Completions(completions::CompletionsArgs),
 }
@@ -134,6 +137,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Failur
 
 fn dispatch(verb: Verb, console: &Console) -> Result<Exit, Failure> {
     match verb {
+        Verb::Config(args) => config::run(&args, console),
         Verb::Completions(args) => completions::run(&args, &mut Arguments::command(), console),
     }
 }
@@ -182,14 +186,19 @@ async fn end_on_signals(cancel: tokio_util::sync::CancellationToken) {
 /// Prints why a command ended, and gives its exit code.
 #[must_use]
 pub fn report(failure: &Failure) -> Exit {
+    let tell = |message: &str| {
+        // Nobody can be told that nobody can be told.
+        let _ = writeln!(std::io::stderr().lock(), "error: {message}");
+    };
     match failure {
         Failure::Message { exit, message } => {
-            let mut err = std::io::stderr().lock();
-            for line in message.lines() {
-                // Nobody can be told that nobody can be told.
-                let _ = writeln!(err, "error: {line}");
-            }
+            // What servers say may end up in here: one line, and nothing that moves the cursor.
+            tell(&crate::domain::name::visible(message, 2_000));
             *exit
+        }
+        Failure::Configuration(complaints) => {
+            complaints.iter().for_each(|complaint| tell(&complaint.to_string()));
+            Exit::Usage
         }
         Failure::BrokenPipe => Exit::Done,
     }

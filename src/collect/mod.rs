@@ -15,7 +15,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
-use toml_edit::de::{Error as TableError, ValueDeserializer};
+use toml_edit::de::ValueDeserializer;
 
 use crate::domain::coverage::Coverage;
 use crate::domain::diagnostic::Diagnostic;
@@ -156,15 +156,15 @@ pub struct SourceKind {
     /// The JSON Schema of its settings.
     pub schema: fn(&mut schemars::SchemaGenerator) -> schemars::Schema,
     /// Reads the settings and makes the collector. Errors in the shape of the
-    /// table come with their span; problems in its values by key.
+    /// table come one by one, problems in its values all at once.
     pub build: Build,
 }
 
 /// Why settings were refused.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The table does not have the right shape.
-    Shape(TableError),
+    /// The table does not have the right shape: one key, and serde's words.
+    Shape(Problem),
     /// The shape is right, the values are not.
     Values(Vec<Problem>),
 }
@@ -179,7 +179,11 @@ impl SourceKind {
             sample: S::SAMPLE,
             schema: <S as JsonSchema>::json_schema,
             build: |table, context| {
-                let settings = S::deserialize(table).map_err(Refusal::Shape)?;
+                let settings: S = serde_path_to_error::deserialize(table).map_err(|error| {
+                    let key = error.path().to_string();
+                    let key = if key == "." { String::new() } else { key };
+                    Refusal::Shape(Problem::new(key, error.inner().message()))
+                })?;
                 settings.build(context).map_err(Refusal::Values)
             },
         }

@@ -1,0 +1,41 @@
+//! The one door that every request passes: so many at once, so many in a second.
+
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Options;
+
+/// The door.
+#[derive(Debug)]
+pub(super) struct Gate {
+    at_once: Arc<Semaphore>,
+    rate: Option<DefaultDirectRateLimiter>,
+}
+
+impl Gate {
+    pub(super) fn new(options: &Options) -> Self {
+        let at_once = options.concurrency.get().min(Semaphore::MAX_PERMITS);
+        let rate = options.rate.and_then(|rate| {
+            // A burst may fill the lanes once; after that the rate alone counts.
+            let burst = u32::try_from(at_once).unwrap_or(u32::MAX);
+            let per_second = NonZeroU32::new((1.0 / rate.interval().as_secs_f64()).ceil() as u32);
+            let burst = NonZeroU32::new(burst)?.min(per_second?);
+            Quota::with_period(rate.interval())
+                .map(|quota| RateLimiter::direct(quota.allow_burst(burst)))
+        });
+        Gate { at_once: Arc::new(Semaphore::new(at_once)), rate }
+    }
+
+    /// Waits for a turn. The place is held until the permit is dropped.
+    pub(super) async fn pass(&self) -> Option<OwnedSemaphorePermit> {
+        // The semaphore is never closed; a request without a place is still a request.
+        let permit = Arc::clone(&self.at_once).acquire_owned().await.ok();
+        if let Some(rate) = &self.rate {
+            rate.until_ready().await;
+        }
+        permit
+    }
+}
