@@ -21,7 +21,7 @@ use super::object::{Desired, Field, Kind, ObjectKey, Why};
 use super::observation::{Authority, NativeKey, Part, Segment};
 use super::plan::{Action, Change, FieldChange};
 use super::settings::{Absence, Deletion};
-use super::value::SmallMap;
+use super::value::{SmallMap, Value};
 use super::world::{Live, World};
 
 /// By what a source knows a thing again.
@@ -102,7 +102,7 @@ pub fn judge(ground: &Ground<'_>, before: &Sightings) -> Verdict {
     let mut verdict =
         Verdict { vanished: vanished(ground, before, &present), ..Verdict::default() };
     for live in ground.world.iter().filter(|live| is_watched(live.kind)) {
-        if !is_own(live, ground.memory, ground.instance) {
+        if !is_own(live, ground.instance) {
             continue;
         }
         let known = before.get(&(live.kind, live.id)).cloned().unwrap_or_default();
@@ -344,7 +344,7 @@ fn missed(
                 && passed(ground.now, retired, rules.delete_grace_time)
                 && may_delete(ground, live) =>
         {
-            changes.push(change(live, Action::Delete, SmallMap::default(), reason(&known, first)));
+            changes.push(delete(live, reason(&known, first)));
         }
         _ => {}
     }
@@ -437,6 +437,20 @@ fn change(
     }
 }
 
+/// The deletion of an object, with all that stands as its before-image.
+fn delete(live: &Live, reason: Arc<str>) -> Change {
+    let why = || Why::Agent(reason.clone());
+    let fields = live
+        .fields
+        .iter()
+        .filter(|(_, before)| !before.is_blank())
+        .map(|(field, before)| {
+            (*field, FieldChange { before: before.clone(), after: Value::Null, why: why() })
+        })
+        .collect();
+    change(live, Action::Delete, fields, reason.clone())
+}
+
 /// Whether an object may be deleted: a person allowed it for its kind, the agent's last
 /// write was the last of all, and everything that would go with it is the agent's too.
 fn may_delete(ground: &Ground<'_>, live: &Live) -> bool {
@@ -447,7 +461,8 @@ fn may_delete(ground: &Ground<'_>, live: &Live) -> bool {
     };
     let untouched = |live: &Live| {
         let known = ground.memory.objects.get(&(live.kind, live.id));
-        known.is_some_and(|known| known.made && known.stamp.is_some() && known.stamp == live.stamp)
+        let same = known.is_some_and(|known| known.stamp.is_some() && known.stamp == live.stamp);
+        same && is_own(live, ground.instance)
     };
     allowed && untouched(live) && dependents(ground.world, live).all(untouched)
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use super::absence::Vanished;
 use super::diff::is_own;
-use super::memory::Memory;
 use super::plan::{Action, Plan};
 use super::settings::{Guard, Limit};
 use super::words::words;
@@ -51,12 +50,11 @@ pub fn guard(
     plan: &Plan,
     vanished: &[Vanished],
     world: &World,
-    memory: &Memory,
     instance: &str,
     limits: &Guard,
     allowed: &BTreeSet<Cap>,
 ) -> Vec<Refusal> {
-    let kept = world.iter().filter(|live| is_own(live, memory, instance)).count() as u64;
+    let kept = world.iter().filter(|live| is_own(live, instance)).count() as u64;
     let caps = [
         (Cap::Creates, Action::Create, limits.max_creates),
         (Cap::Retires, Action::Retire, limits.max_retires),
@@ -70,7 +68,7 @@ pub fn guard(
         let kinds: BTreeSet<_> = changes().map(|change| change.kind).collect();
         let of_kinds = world
             .iter()
-            .filter(|live| kinds.contains(&live.kind) && is_own(live, memory, instance))
+            .filter(|live| kinds.contains(&live.kind) && is_own(live, instance))
             .count() as u64;
         let total = if cap == Cap::Creates { kept } else { of_kinds };
         let objects: Vec<Arc<str>> = changes().map(|change| change.label.clone()).collect();

@@ -19,8 +19,6 @@ pub struct Written {
 /// What the agent remembers of one object.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Recollection {
-    /// Whether the agent made it.
-    pub made: bool,
     /// The fields that it wrote.
     pub fields: SmallMap<Field, Written>,
     /// The object's fingerprint after the last write.

@@ -51,7 +51,7 @@ pub struct Change {
     pub label: Arc<str>,
     /// The fingerprint of the object that the plan was made against.
     pub stamp: Option<Arc<str>>,
-    /// The fields, before and after. Empty for a deletion.
+    /// The fields, before and after. A deletion has all that stood, with nothing after.
     pub fields: SmallMap<Field, FieldChange>,
     /// Fields of other objects that must be emptied first, because they hold this
     /// one as primary. They are put back when the change fails.
@@ -194,6 +194,7 @@ pub fn waves(plan: &Plan) -> Vec<Wave> {
         order(&mut indices);
         let steps: Vec<Step> = indices
             .into_iter()
+            .filter(|&change| plan.changes[change].action != Action::Delete)
             .map(|change| Step {
                 change,
                 fields: fields_of(plan, change, |field| field.waits(kind)),

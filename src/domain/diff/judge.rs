@@ -110,7 +110,7 @@ fn is_as_good(case: &Case<'_>) -> bool {
 /// Elements are added unless a person took them away, and taken away only where the
 /// agent added them. On an object that a person made, only an empty set is filled.
 fn elements(case: &Case<'_>, written: Option<&Written>, policy: Owner) -> Verdict {
-    let own = is_own(case.live, case.about.memory, case.about.instance);
+    let own = is_own(case.live, case.about.instance);
     let before = members(case.before);
     let wanted = members(case.wanted);
     let last = written.map(|known| members(&known.settled));

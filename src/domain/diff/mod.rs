@@ -163,7 +163,7 @@ fn update(
     plan: &mut Plan,
 ) {
     let mut fields = SmallMap::default();
-    let own = is_own(live, about.memory, about.instance);
+    let own = is_own(live, about.instance);
     // What the agent made carries its marks from the start; what others made never does.
     for (field, want) in wants.iter().filter(|(field, _)| !field.is_mark()) {
         // A field that the sink does not have was not read, and is not written.
@@ -255,20 +255,9 @@ fn seats(live: &Live, fields: &SmallMap<Field, FieldChange>, standing: &Standing
     }
 }
 
-/// Whether this agent made an object: it remembers so, or its name stands on it.
-pub(crate) fn is_own(live: &Live, memory: &Memory, instance: &str) -> bool {
-    let remembered = memory.objects.get(&(live.kind, live.id)).is_some_and(|known| known.made);
-    remembered || live.field(Field::AgentInstance).as_text() == Some(instance)
-}
-
-/// Keys of objects by what stands for them, for whoever asks the other way round.
-#[must_use]
-pub fn keys_of(resolved: &Resolved) -> BTreeMap<(Kind, u64), BTreeSet<&ObjectKey>> {
-    let mut keys: BTreeMap<(Kind, u64), BTreeSet<&ObjectKey>> = BTreeMap::new();
-    for (key, kind, id) in resolved.standing() {
-        keys.entry((kind, id)).or_default().insert(key);
-    }
-    keys
+/// Whether this agent made an object: its name stands on it.
+pub(crate) fn is_own(live: &Live, instance: &str) -> bool {
+    live.field(Field::AgentInstance).as_text() == Some(instance)
 }
 
 /// A note that something was left as it is.

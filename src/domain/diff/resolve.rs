@@ -107,7 +107,7 @@ pub(super) fn resolve(
 /// Objects of this agent by kind and by the key that stands on them.
 fn marks<'a>(about: &Comparison<'a>) -> HashMap<(Kind, &'a str), Vec<&'a Live>> {
     let mut marks: HashMap<(Kind, &str), Vec<&Live>> = HashMap::new();
-    for live in about.world.iter().filter(|live| is_own(live, about.memory, about.instance)) {
+    for live in about.world.iter().filter(|live| is_own(live, about.instance)) {
         if let Some(key) = live.field(Field::AgentKey).as_text() {
             marks.entry((live.kind, key)).or_default().push(live);
         }
@@ -423,7 +423,7 @@ impl Search<'_> {
                 .collect();
             let own: Vec<u64> = free
                 .iter()
-                .filter(|live| is_own(live, self.about.memory, self.about.instance))
+                .filter(|live| is_own(live, self.about.instance))
                 .map(|live| live.id)
                 .collect();
             if here.len() == 1 {

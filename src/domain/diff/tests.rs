@@ -186,7 +186,6 @@ impl Lab {
                 other => other.clone(),
             };
             let known = self.memory.objects.entry((change.kind, id)).or_default();
-            known.made |= change.action == Action::Create;
             known.fields.insert(*field, Written { wanted: after.clone(), settled: after.clone() });
             live.fields.insert(*field, after);
         }

@@ -231,9 +231,7 @@ impl<'a> Search<'a> {
         if let Some(live) = same.iter().find(|live| unused(live)) {
             return Some(live.id);
         }
-        let own = |live: &Live| {
-            is_own(live, self.about.memory, self.about.instance) && self.is_free(live)
-        };
+        let own = |live: &Live| is_own(live, self.about.instance) && self.is_free(live);
         // The hardware moved: its address object goes with it, unless its old place still has it.
         let deserted = |live: &Live| {
             let place = live.field(Field::AssignedObject).as_ref();
