@@ -24,6 +24,8 @@ use crate::domain::name::SourceName;
 use crate::domain::observation::{Observation, Segment};
 use crate::progress::Progress;
 
+pub mod wire;
+
 /// Every kind of source, in the order in which help shows them.
 pub const KINDS: &[SourceKind] = &[];
 
