@@ -54,4 +54,5 @@ pub mod duration;
 pub mod journal;
 pub mod progress;
 pub mod secret;
+pub mod store;
 pub mod suggest;
