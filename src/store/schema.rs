@@ -9,7 +9,7 @@ use super::error::Fault;
 const APPLICATION: i64 = 0x6e62_6167;
 
 /// The steps; the version of a file is how many of them it has taken.
-const STEPS: &[&str] = &[RECORDS];
+const STEPS: &[&str] = &[RECORDS, INVENTORY];
 
 /// Runs and what is remembered of them. Times are microseconds since 1970, UTC;
 /// `sink` says in which NetBox (or local inventory) an id means something.
@@ -162,6 +162,38 @@ CREATE TABLE observations (
     text TEXT NOT NULL,
     PRIMARY KEY (source, place)
 ) STRICT;
+";
+
+/// The local inventory. `identity` is what must be unique within a kind, where
+/// something must; `links` repeats the references within `fields`, so that what
+/// refers to an object is found, and so that none can refer to nothing.
+const INVENTORY: &str = "
+CREATE TABLE counters (
+    name TEXT PRIMARY KEY,
+    last INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE inventory (
+    kind TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    fields TEXT NOT NULL,
+    identity TEXT,
+    stamp INTEGER NOT NULL,
+    PRIMARY KEY (kind, id)
+) STRICT;
+CREATE UNIQUE INDEX inventory_identity ON inventory (kind, identity) WHERE identity IS NOT NULL;
+
+CREATE TABLE links (
+    kind TEXT NOT NULL,
+    id INTEGER NOT NULL,
+    field TEXT NOT NULL,
+    to_kind TEXT NOT NULL,
+    to_id INTEGER NOT NULL,
+    PRIMARY KEY (to_kind, to_id, kind, id, field),
+    FOREIGN KEY (kind, id) REFERENCES inventory DEFERRABLE INITIALLY DEFERRED,
+    FOREIGN KEY (to_kind, to_id) REFERENCES inventory DEFERRABLE INITIALLY DEFERRED
+) STRICT, WITHOUT ROWID;
+CREATE INDEX links_from ON links (kind, id);
 ";
 
 /// The version that this agent writes.

@@ -646,3 +646,51 @@ fn pruning_keeps_memory_and_runs_that_are_in_doubt() {
     let next = store.begin(&start()).unwrap();
     assert!(next.run() > runs[5], "a number is never given twice");
 }
+
+/// A file as the version before this one left it.
+fn of_the_previous_version(path: &Path) -> Connection {
+    let mut file = Connection::open(path).unwrap();
+    file.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
+        .unwrap();
+    schema::migrate(&mut file, 0, schema::latest() - 1).unwrap();
+    file.execute_batch(
+        "INSERT INTO sinks (id, name) VALUES (1, 'local');
+         INSERT INTO runs (instance, sink, purpose, version, dry_run, started, result)
+         VALUES ('home', 1, 'sync', '0.0.9', 0, 0, 'done');
+         INSERT INTO memory (sink, kind, object, field, wanted, why, run)
+         VALUES (1, 'device', 7, 'name', '\"a\"', '{\"c\":\"x\"}', 1);",
+    )
+    .unwrap();
+    file
+}
+
+#[test]
+fn a_store_of_the_previous_version_is_brought_up_to_date_with_all_it_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    drop(of_the_previous_version(&path));
+    let reader = Store::read(&path).unwrap();
+    assert_eq!(reader.runs(None, 9).unwrap().len(), 1);
+    let store = Arc::new(Store::open(&path).unwrap());
+    let memory = store.memory(&SinkId::local()).unwrap();
+    let name = memory[&(Kind::Device, 7)].get(&Field::Name).unwrap();
+    assert_eq!(name.wanted, Value::text("a"));
+    assert!(Local::new(store).everything().unwrap().is_empty());
+}
+
+#[test]
+fn a_migration_that_fails_leaves_the_file_at_its_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let file = of_the_previous_version(&path);
+    // The last table of the next step is in its way.
+    file.execute_batch("CREATE TABLE links (x)").unwrap();
+    drop(file);
+    for _ in 0..2 {
+        assert!(Store::open(&path).is_err());
+    }
+    let file = Connection::open(&path).unwrap();
+    assert_eq!(schema::version(&file).unwrap(), Ok(schema::latest() - 1));
+    assert!(file.execute_batch("SELECT * FROM counters").is_err());
+    assert!(file.execute_batch("SELECT * FROM runs").is_ok());
+}
