@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Transaction, params};
 
 use super::codec::{Coded, coded, id_to_sql};
-use super::history::{insert_change, insert_run, insert_source, place, place_to_sql};
+use super::history::{insert_change, insert_run, insert_source, place_to_sql};
 use super::memory::{forget, remember_change, resolve};
 use super::{RunEnd, RunStart, SourceReport, Store, StoreError, binding, time_to_sql};
 use crate::domain::object::{Field, Kind, ObjectKey};
@@ -113,17 +113,17 @@ impl RunRecorder {
             .execute(params![self.run, kind.as_str(), key.as_str(), id_to_sql(id)?])?;
         binding::bind(transaction, self.sink, key, kind, id)?;
         // What the creating request carried stands now, whatever becomes of the rest of the change.
+        // The cross join keeps SQLite from walking all that is in doubt for each object.
         let mut statement = transaction.prepare_cached(
-            "SELECT intents.place, intents.fields, changes.fields FROM intents \
-             JOIN changes ON changes.run = intents.run AND changes.place = intents.place \
-             WHERE intents.run = ?1 AND changes.kind = ?2 AND changes.key = ?3 \
+            "SELECT intents.fields, changes.fields FROM changes CROSS JOIN intents \
+             ON intents.run = changes.run AND intents.place = changes.place \
+             WHERE changes.run = ?1 AND changes.kind = ?2 AND changes.key = ?3 \
              AND intents.creates = 1",
         )?;
         let mut rows = statement.query(params![self.run, kind.as_str(), key.as_str()])?;
         while let Some(row) = rows.next()? {
-            place(row, 0)?;
-            let sent: Vec<Field> = coded(row, 1)?;
-            let fields: SmallMap<Field, FieldChange> = coded(row, 2)?;
+            let sent: Vec<Field> = coded(row, 0)?;
+            let fields: SmallMap<Field, FieldChange> = coded(row, 1)?;
             for field in sent {
                 if let Some(change) = fields.get(&field) {
                     let object = (kind, id);
