@@ -40,9 +40,7 @@ impl Store {
                     "SELECT key, kind, object FROM native_bindings \
                      JOIN sinks ON sinks.id = native_bindings.sink WHERE sinks.name = ?1",
                 )?
-                .query_map([sink.as_str()], |row| {
-                    Ok((word(row, 0)?, object(row, 1, 2)?))
-                })?
+                .query_map([sink.as_str()], |row| Ok((word(row, 0)?, object(row, 1, 2)?)))?
                 .collect::<rusqlite::Result<_>>()?;
             Ok(Bindings { objects, natives })
         })

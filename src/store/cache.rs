@@ -78,11 +78,7 @@ impl Store {
                     "SELECT thing, at, text FROM observations WHERE source = ?1 ORDER BY place",
                 )?
                 .query_map([source.as_str()], |row| {
-                    Ok(KeptObservation {
-                        thing: row.get(0)?,
-                        at: time(row, 1)?,
-                        text: row.get(2)?,
-                    })
+                    Ok(KeptObservation { thing: row.get(0)?, at: time(row, 1)?, text: row.get(2)? })
                 })?
                 .collect::<rusqlite::Result<_>>()?;
             Ok(Some(Kept { at, observations }))

@@ -76,10 +76,7 @@ where
     T: FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,
 {
-    row.get_ref(column)?
-        .as_str()?
-        .parse()
-        .map_err(|error: T::Err| unreadable(column, error))
+    row.get_ref(column)?.as_str()?.parse().map_err(|error: T::Err| unreadable(column, error))
 }
 
 /// Reads a column that holds a text.
@@ -181,10 +178,7 @@ impl Coded for Why {
     fn of_json(json: &Json) -> Option<Self> {
         let text = |key: &str| json.get(key).and_then(Json::as_str);
         if let (Some(source), Some(evidence)) = (text("s"), text("e")) {
-            return Some(Why::Source {
-                source: source.parse().ok()?,
-                evidence: evidence.into(),
-            });
+            return Some(Why::Source { source: source.parse().ok()?, evidence: evidence.into() });
         }
         let rule = text("c").map(|rule| Why::Rule(rule.into()));
         rule.or_else(|| text("a").map(|reason| Why::Agent(reason.into())))
@@ -195,11 +189,7 @@ impl Coded for FieldChange {
     const WHAT: &'static str = "a field's change";
 
     fn to_json(&self) -> Json {
-        json!([
-            self.before.to_json(),
-            self.after.to_json(),
-            self.why.to_json()
-        ])
+        json!([self.before.to_json(), self.after.to_json(), self.why.to_json()])
     }
 
     fn of_json(json: &Json) -> Option<Self> {
@@ -218,11 +208,7 @@ impl Coded for Seat {
     const WHAT: &'static str = "a seat";
 
     fn to_json(&self) -> Json {
-        json!([
-            self.holder.to_json(),
-            self.label.as_ref(),
-            self.field.as_str()
-        ])
+        json!([self.holder.to_json(), self.label.as_ref(), self.field.as_str()])
     }
 
     fn of_json(json: &Json) -> Option<Self> {
@@ -265,9 +251,8 @@ impl<T: Coded> Coded for SmallMap<Field, T> {
     const WHAT: &'static str = T::WHAT;
 
     fn to_json(&self) -> Json {
-        let entries = self
-            .iter()
-            .map(|(field, value)| (field.as_str().to_owned(), value.to_json()));
+        let entries =
+            self.iter().map(|(field, value)| (field.as_str().to_owned(), value.to_json()));
         Json::Object(entries.collect::<Map<_, _>>())
     }
 
@@ -417,10 +402,7 @@ mod tests {
             (Value::text("web01"), r#""web01""#),
             (Value::Decimal(Decimal(250)), r#"{"d":250}"#),
             (Value::Ints([80, 443].into()), r#"{"n":[80,443]}"#),
-            (
-                Value::Ref(ObjectRef::Live(Kind::Device, 12)),
-                r#"{"r":["device",12]}"#,
-            ),
+            (Value::Ref(ObjectRef::Live(Kind::Device, 12)), r#"{"r":["device",12]}"#),
         ] {
             assert_eq!(value.to_text(), text);
         }
@@ -428,14 +410,7 @@ mod tests {
 
     #[test]
     fn a_text_of_another_shape_is_refused() {
-        for text in [
-            "",
-            "[1]",
-            r#"{"x":1}"#,
-            r#"{"r":["robot",1]}"#,
-            "1.5",
-            r#"{"d":1,"w":[]}"#,
-        ] {
+        for text in ["", "[1]", r#"{"x":1}"#, r#"{"r":["robot",1]}"#, "1.5", r#"{"d":1,"w":[]}"#] {
             assert!(Value::of_text(text).is_err(), "{text}");
         }
         assert!(SmallMap::<Field, Value>::of_text(r#"{"colour":1}"#).is_err());

@@ -81,9 +81,7 @@ impl Store {
                     delete(transaction, number, old)?;
                 }
             }
-            current
-                .iter()
-                .try_for_each(|conflict| upsert(transaction, number, conflict, at))
+            current.iter().try_for_each(|conflict| upsert(transaction, number, conflict, at))
         })?;
         let mut open = self.conflicts(sink)?;
         open.retain(|open| !open.reported);
@@ -236,21 +234,22 @@ fn upsert(
     conflict: &Conflict,
     at: Timestamp,
 ) -> rusqlite::Result<()> {
-    let before: Option<(Value, i64, bool)> = transaction
-        .prepare_cached(
-            "SELECT live, first_seen, reported FROM conflicts \
+    let before: Option<(Value, i64, bool)> =
+        transaction
+            .prepare_cached(
+                "SELECT live, first_seen, reported FROM conflicts \
              WHERE sink = ?1 AND kind = ?2 AND object = ?3 AND field = ?4",
-        )?
-        .query_row(
-            params![
-                sink,
-                conflict.kind.as_str(),
-                id_to_sql(conflict.id)?,
-                conflict.field.as_str(),
-            ],
-            |row| Ok((coded(row, 0)?, row.get(1)?, row.get(2)?)),
-        )
-        .optional()?;
+            )?
+            .query_row(
+                params![
+                    sink,
+                    conflict.kind.as_str(),
+                    id_to_sql(conflict.id)?,
+                    conflict.field.as_str(),
+                ],
+                |row| Ok((coded(row, 0)?, row.get(1)?, row.get(2)?)),
+            )
+            .optional()?;
     // What the sources say may change with each run; only a person's new value is news.
     let (first_seen, reported) = match before {
         Some((live, first_seen, reported)) => (first_seen, reported && live == conflict.live),

@@ -93,11 +93,7 @@ pub enum Fault {
 
 impl StoreError {
     pub(super) fn new(attempt: Attempt, path: &Path, fault: Fault) -> Self {
-        StoreError {
-            attempt,
-            path: path.to_path_buf(),
-            fault,
-        }
+        StoreError { attempt, path: path.to_path_buf(), fault }
     }
 
     pub(super) fn sql(attempt: Attempt, path: &Path, error: &rusqlite::Error) -> Self {
@@ -116,9 +112,7 @@ impl Fault {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Fault::Full,
             ErrorKind::PermissionDenied
             | ErrorKind::ReadOnlyFilesystem
-            | ErrorKind::NotADirectory => Fault::Denied {
-                reason: error.to_string(),
-            },
+            | ErrorKind::NotADirectory => Fault::Denied { reason: error.to_string() },
             _ => Fault::Other(error.to_string()),
         }
     }

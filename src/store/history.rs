@@ -143,11 +143,7 @@ impl Store {
     pub fn run(&self, id: i64) -> Result<Option<Run>, StoreError> {
         self.reading(|connection| {
             connection
-                .query_row(
-                    &format!("SELECT {RUN_COLUMNS} WHERE runs.id = ?1"),
-                    [id],
-                    run,
-                )
+                .query_row(&format!("SELECT {RUN_COLUMNS} WHERE runs.id = ?1"), [id], run)
                 .optional()?
                 .map(|run| complete(connection, run))
                 .transpose()
@@ -163,7 +159,7 @@ impl Store {
             connection
                 .prepare(
                     "SELECT place, action, kind, key, label, stamp, fields, unseat, reason, \
-                     object, made, outcome, because, settled \
+                     object, made, outcome, because, settled, stamp_after \
                      FROM changes WHERE run = ?1 ORDER BY place",
                 )?
                 .query_map([id], recorded_change)?
@@ -175,20 +171,15 @@ impl Store {
     /// only one process can have it open so.
     pub(super) fn close_interrupted_runs(&self) -> Result<(), StoreError> {
         let open: i64 = self.reading(|connection| {
-            connection.query_row(
-                "SELECT count(*) FROM runs WHERE result IS NULL",
-                [],
-                |row| row.get(0),
-            )
+            connection
+                .query_row("SELECT count(*) FROM runs WHERE result IS NULL", [], |row| row.get(0))
         })?;
         if open == 0 {
             return Ok(());
         }
         self.writing(|transaction| {
-            transaction.execute(
-                "UPDATE runs SET result = 'interrupted' WHERE result IS NULL",
-                [],
-            )?;
+            transaction
+                .execute("UPDATE runs SET result = 'interrupted' WHERE result IS NULL", [])?;
             Ok(())
         })
     }
@@ -247,11 +238,7 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
         },
         ended: time_or_none(row, 7)?,
         result: result.map(Into::into),
-        counts: Counts {
-            planned: count(row, 9)?,
-            conflicts: count(row, 10)?,
-            ..Counts::default()
-        },
+        counts: Counts { planned: count(row, 9)?, conflicts: count(row, 10)?, ..Counts::default() },
         sources: Vec::new(),
     })
 }
@@ -305,19 +292,13 @@ fn recorded_change(row: &Row<'_>) -> rusqlite::Result<RecordedChange> {
         Some("applied") => Some(Outcome::Applied {
             id: id.unwrap_or_default(),
             settled: settled.clone(),
+            stamp: row.get::<_, Option<String>>(14)?.map(Into::into),
         }),
         Some("failed") => Some(Outcome::Failed { reason: because }),
         Some("skipped") => Some(Outcome::Skipped { because }),
         Some(_) => Some(Outcome::NotReached),
     };
-    Ok(RecordedChange {
-        place: place(row, 0)?,
-        id,
-        made,
-        change,
-        outcome,
-        settled,
-    })
+    Ok(RecordedChange { place: place(row, 0)?, id, made, change, outcome, settled })
 }
 
 /// The change in the first columns of a row: place, action, kind, key, label,

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 use super::codec::{Coded, coded, id_to_sql};
 use super::history::{change, place, place_to_sql};
 use super::memory::{forget, remember_change};
-use super::{SinkId, Store, StoreError, binding};
+use super::{SinkId, Store, StoreError, binding, memory};
 use crate::domain::object::Field;
 use crate::domain::plan::Change;
 use crate::domain::value::{SmallMap, Value};
@@ -84,22 +84,13 @@ impl Store {
             let mut rows = statement.query([sink.as_str()])?;
             while let Some(row) = rows.next()? {
                 let intent = pending_intent(row)?;
-                let step = PendingStep {
-                    fields: coded(row, 12)?,
-                    creates: row.get(13)?,
-                };
-                pending
-                    .entry((intent.run, intent.place))
-                    .or_insert(intent)
-                    .steps
-                    .push(step);
+                let step = PendingStep { fields: coded(row, 12)?, creates: row.get(13)? };
+                pending.entry((intent.run, intent.place)).or_insert(intent).steps.push(step);
             }
             let mut pending: Vec<PendingIntent> = pending.into_values().collect();
             for intent in &mut pending {
                 // What makes the object comes first.
-                intent
-                    .steps
-                    .sort_by_key(|step| (!step.creates, step.fields.clone()));
+                intent.steps.sort_by_key(|step| (!step.creates, step.fields.clone()));
             }
             Ok(pending)
         })
@@ -113,9 +104,7 @@ impl Store {
     pub fn recover(&self, sink: &SinkId, recovered: &[Recovered]) -> Result<(), StoreError> {
         self.writing_durably(|transaction| {
             let sink = sink.number(transaction)?;
-            recovered
-                .iter()
-                .try_for_each(|entry| recover(transaction, sink, entry))
+            recovered.iter().try_for_each(|entry| recover(transaction, sink, entry))
         })
     }
 }
@@ -153,6 +142,8 @@ fn recover(transaction: &Transaction<'_>, sink: i64, entry: &Recovered) -> rusql
         }
         Landed::Stands { id, fields } => {
             binding::bind(transaction, sink, &change.key, change.kind, *id)?;
+            // Who wrote last is not known any more.
+            memory::stamp(transaction, sink, (change.kind, *id), None)?;
             for (field, value) in fields.iter() {
                 if let Some(of_field) = change.fields.get(field) {
                     let object = (change.kind, *id);
@@ -167,10 +158,7 @@ fn recover(transaction: &Transaction<'_>, sink: i64, entry: &Recovered) -> rusql
                     )?;
                 }
             }
-            let whole = change
-                .fields
-                .iter()
-                .all(|(field, _)| fields.contains(field));
+            let whole = change.fields.iter().all(|(field, _)| fields.contains(field));
             (if whole { "applied" } else { "not_reached" }, Some(*id))
         }
     };

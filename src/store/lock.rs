@@ -39,9 +39,7 @@ impl WriteLock {
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
                 let _ = Read::take(&mut file, 20).read_to_string(&mut text);
-                return Err(Fault::InUse {
-                    process: text.trim().parse().ok(),
-                });
+                return Err(Fault::InUse { process: text.trim().parse().ok() });
             }
             Err(TryLockError::Error(error)) => return Err(denied(error)),
         }

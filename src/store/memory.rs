@@ -2,10 +2,11 @@
 //! comparison that keeps a person's edits.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::codec::{Coded, coded, coded_or_none, id_to_sql, object, word};
+use super::codec::{Coded, coded, coded_or_none, id_to_sql, object, shared, word};
 use super::{SinkId, Store, StoreError, binding};
 use crate::domain::object::{Field, Kind, ObjectRef, Why};
 use crate::domain::plan::FieldChange;
@@ -63,12 +64,27 @@ impl Store {
                     why: coded(row, 5)?,
                     run: row.get(6)?,
                 };
-                memory
-                    .entry(object(row, 0, 1)?)
-                    .or_default()
-                    .insert(word(row, 2)?, last);
+                memory.entry(object(row, 0, 1)?).or_default().insert(word(row, 2)?, last);
             }
             Ok(memory)
+        })
+    }
+
+    /// The fingerprint that each object had after the agent's last write into it.
+    /// While it stands, nobody else has touched the object. Of an object that is
+    /// not in it nothing is known.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn stamps(&self, sink: &SinkId) -> Result<BTreeMap<(Kind, u64), Arc<str>>, StoreError> {
+        self.reading(|connection| {
+            connection
+                .prepare(
+                    "SELECT kind, object, stamp FROM stamps \
+                     JOIN sinks ON sinks.id = stamps.sink WHERE sinks.name = ?1",
+                )?
+                .query_map([sink.as_str()], |row| Ok((object(row, 0, 1)?, shared(row, 2)?)))?
+                .collect()
         })
     }
 
@@ -94,11 +110,31 @@ impl Store {
     pub fn forget(&self, sink: &SinkId, objects: &[(Kind, u64)]) -> Result<(), StoreError> {
         self.writing(|transaction| {
             let sink = sink.number(transaction)?;
-            objects
-                .iter()
-                .try_for_each(|(kind, id)| forget(transaction, sink, *kind, *id))
+            objects.iter().try_for_each(|(kind, id)| forget(transaction, sink, *kind, *id))
         })
     }
+}
+
+/// Notes an object's fingerprint after a write, or that none is known.
+pub(super) fn stamp(
+    connection: &Connection,
+    sink: i64,
+    (kind, id): (Kind, u64),
+    stamp: Option<&str>,
+) -> rusqlite::Result<()> {
+    let id = id_to_sql(id)?;
+    match stamp {
+        Some(stamp) => connection
+            .prepare_cached(
+                "INSERT OR REPLACE INTO stamps (sink, kind, object, stamp) \
+                 VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![sink, kind.as_str(), id, stamp])?,
+        None => connection
+            .prepare_cached("DELETE FROM stamps WHERE sink = ?1 AND kind = ?2 AND object = ?3")?
+            .execute(params![sink, kind.as_str(), id])?,
+    };
+    Ok(())
 }
 
 pub(super) fn insert(
@@ -147,12 +183,7 @@ pub(super) fn remember_change(
         wanted = owned_tags(&before, &wanted, owned.as_ref());
         settled = settled.map(|answer| intersection(&answer, &wanted));
     }
-    let last = Last {
-        wanted,
-        settled,
-        why: change.why.clone(),
-        run: Some(run),
-    };
+    let last = Last { wanted, settled, why: change.why.clone(), run: Some(run) };
     insert(connection, sink, object, field, &last)?;
     connection
         .prepare_cached(
@@ -173,10 +204,9 @@ fn find(
             "SELECT wanted FROM memory \
              WHERE sink = ?1 AND kind = ?2 AND object = ?3 AND field = ?4",
         )?
-        .query_row(
-            params![sink, kind.as_str(), id_to_sql(id)?, field.as_str()],
-            |row| coded(row, 0),
-        )
+        .query_row(params![sink, kind.as_str(), id_to_sql(id)?, field.as_str()], |row| {
+            coded(row, 0)
+        })
         .optional()
 }
 
@@ -186,13 +216,7 @@ pub(super) fn forget(
     kind: Kind,
     id: u64,
 ) -> rusqlite::Result<()> {
-    for table in [
-        "memory",
-        "bindings",
-        "native_bindings",
-        "conflicts",
-        "reclaims",
-    ] {
+    for table in ["memory", "stamps", "bindings", "native_bindings", "conflicts", "reclaims"] {
         connection
             .prepare_cached(&format!(
                 "DELETE FROM {table} WHERE sink = ?1 AND kind = ?2 AND object = ?3"
@@ -235,10 +259,7 @@ fn owned_tags(before: &Value, after: &Value, owned: Option<&Value>) -> Value {
 }
 
 fn intersection(set: &Value, with: &Value) -> Value {
-    let common = elements(set)
-        .intersection(&elements(with))
-        .cloned()
-        .collect();
+    let common = elements(set).intersection(&elements(with)).cloned().collect();
     like(set, common)
 }
 
@@ -256,11 +277,9 @@ fn elements(value: &Value) -> BTreeSet<Value> {
 fn like(model: &Value, elements: BTreeSet<Value>) -> Value {
     let elements = elements.into_iter();
     match model {
-        Value::Refs(_) => Value::Refs(
-            elements
-                .filter_map(|element| element.as_ref().cloned())
-                .collect(),
-        ),
+        Value::Refs(_) => {
+            Value::Refs(elements.filter_map(|element| element.as_ref().cloned()).collect())
+        }
         Value::Ints(_) => Value::Ints(elements.filter_map(|element| element.as_int()).collect()),
         Value::Words(_) => Value::words(elements.filter_map(|element| match element {
             Value::Text(text) => Some(text),
@@ -280,10 +299,7 @@ mod tests {
         let after = Value::words(["prod", "agent", "proxmox"]);
         // `agent` was put there by the agent earlier, `prod` by a person.
         let owned = Value::words(["agent", "gone"]);
-        assert_eq!(
-            owned_tags(&before, &after, Some(&owned)),
-            Value::words(["agent", "proxmox"])
-        );
+        assert_eq!(owned_tags(&before, &after, Some(&owned)), Value::words(["agent", "proxmox"]));
         assert_eq!(
             owned_tags(&Value::Null, &after, None),
             Value::words(["prod", "agent", "proxmox"])

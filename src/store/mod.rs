@@ -100,11 +100,8 @@ impl Store {
         if opened.is_err() && made {
             remove_empty(path);
         }
-        let store = Store {
-            path: path.to_path_buf(),
-            connection: Mutex::new(opened?),
-            lock: Some(lock),
-        };
+        let store =
+            Store { path: path.to_path_buf(), connection: Mutex::new(opened?), lock: Some(lock) };
         store.close_interrupted_runs()?;
         Ok(store)
     }
@@ -124,11 +121,7 @@ impl Store {
             drop(Store::open(path)?);
             (connection, _) = Store::connect_to_read(path)?;
         }
-        Ok(Store {
-            path: path.to_path_buf(),
-            connection: Mutex::new(connection),
-            lock: None,
-        })
+        Ok(Store { path: path.to_path_buf(), connection: Mutex::new(connection), lock: None })
     }
 
     /// The store's file.
@@ -153,18 +146,14 @@ impl Store {
         if opened.as_ref().is_err_and(unwritable) && !beside(path, "-wal").exists() {
             // A reader too notes down that it reads, and cannot on a medium that is
             // read-only. What nobody can write is safe to read without.
-            let address = std::path::absolute(path)
-                .ok()
-                .and_then(|path| url::Url::from_file_path(path).ok());
+            let address =
+                std::path::absolute(path).ok().and_then(|path| url::Url::from_file_path(path).ok());
             if let Some(mut address) = address {
                 address.set_query(Some("immutable=1"));
                 let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
                 return Store::connect(Path::new(address.as_str()), flags)
                     .and_then(checked)
-                    .map_err(|error| StoreError {
-                        path: path.to_path_buf(),
-                        ..error
-                    });
+                    .map_err(|error| StoreError { path: path.to_path_buf(), ..error });
             }
         }
         opened
@@ -183,9 +172,7 @@ impl Store {
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
         // A thread that panicked in a transaction has undone it on its way out.
-        self.connection
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn reading<T>(
@@ -256,11 +243,7 @@ fn transact<T>(
 /// Makes an empty file that only its owner may read; tells whether there was none.
 /// SQLite gives its log and shared memory the same mode.
 fn make_file(path: &Path) -> Result<bool, StoreError> {
-    let made = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path);
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     match made {
         Ok(_) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(false),
@@ -304,9 +287,7 @@ fn prepare(connection: &mut Connection, found: i64) -> rusqlite::Result<()> {
                 code: ErrorCode::CannotOpen,
                 extended_code: rusqlite::ffi::SQLITE_CANTOPEN,
             },
-            Some(format!(
-                "its file system cannot keep a write-ahead log (journal mode `{mode}`)"
-            )),
+            Some(format!("its file system cannot keep a write-ahead log (journal mode `{mode}`)")),
         ));
     }
     connection.pragma_update(None, "synchronous", "FULL")?;

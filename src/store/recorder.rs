@@ -7,7 +7,7 @@ use rusqlite::{Transaction, params};
 use super::codec::{Coded, coded, id_to_sql};
 use super::history::{insert_change, insert_run, insert_source, place_to_sql};
 use super::memory::{forget, remember_change, resolve};
-use super::{RunEnd, RunStart, SourceReport, Store, StoreError, binding, time_to_sql};
+use super::{RunEnd, RunStart, SourceReport, Store, StoreError, binding, memory, time_to_sql};
 use crate::domain::object::{Field, Kind, ObjectKey};
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::{Action, Change, FieldChange, Step};
@@ -30,16 +30,9 @@ impl Store {
     /// When the store cannot be written; the run must then not write anything either.
     pub fn begin(self: &Arc<Self>, start: &RunStart) -> Result<RunRecorder, StoreError> {
         let (run, sink) = self.writing_durably(|transaction| {
-            Ok((
-                insert_run(transaction, start)?,
-                start.sink.number(transaction)?,
-            ))
+            Ok((insert_run(transaction, start)?, start.sink.number(transaction)?))
         })?;
-        Ok(RunRecorder {
-            store: Arc::clone(self),
-            run,
-            sink,
-        })
+        Ok(RunRecorder { store: Arc::clone(self), run, sink })
     }
 }
 
@@ -56,9 +49,7 @@ impl RunRecorder {
     /// When the store cannot be written.
     pub fn sources(&self, reports: &[SourceReport]) -> Result<(), StoreError> {
         self.store.writing(|transaction| {
-            reports
-                .iter()
-                .try_for_each(|report| insert_source(transaction, self.run, report))
+            reports.iter().try_for_each(|report| insert_source(transaction, self.run, report))
         })
     }
 
@@ -127,15 +118,7 @@ impl RunRecorder {
             for field in sent {
                 if let Some(change) = fields.get(&field) {
                     let object = (kind, id);
-                    remember_change(
-                        transaction,
-                        self.sink,
-                        self.run,
-                        object,
-                        field,
-                        change,
-                        None,
-                    )?;
+                    remember_change(transaction, self.sink, self.run, object, field, change, None)?;
                 }
             }
         }
@@ -155,15 +138,17 @@ impl RunRecorder {
             Outcome::Skipped { because } => because.as_str(),
             Outcome::Applied { .. } | Outcome::NotReached => "",
         };
-        let (id, settled) = match outcome {
-            Outcome::Applied { id, settled } => (Some(id_to_sql(*id)?), settled.to_text()),
-            _ => (None, "{}".to_owned()),
+        let (id, settled, stamp) = match outcome {
+            Outcome::Applied { id, settled, stamp } => {
+                (Some(id_to_sql(*id)?), settled.to_text(), stamp.as_deref())
+            }
+            _ => (None, "{}".to_owned(), None),
         };
         let creates = change.action == Action::Create && outcome.is_applied();
         transaction
             .prepare_cached(
                 "UPDATE changes SET outcome = ?3, because = ?4, object = coalesce(?5, object), \
-                 settled = ?6, made = made OR ?7 WHERE run = ?1 AND place = ?2",
+                 settled = ?6, made = made OR ?7, stamp_after = ?8 WHERE run = ?1 AND place = ?2",
             )?
             .execute(params![
                 self.run,
@@ -173,8 +158,10 @@ impl RunRecorder {
                 id,
                 settled,
                 creates,
+                stamp,
             ])?;
-        if let Outcome::Applied { id, settled } = outcome {
+        if let Outcome::Applied { id, settled, stamp } = outcome {
+            memory::stamp(transaction, self.sink, (change.kind, *id), stamp.as_deref())?;
             self.record_applied(transaction, index, change, *id, settled)?;
         }
         Ok(())

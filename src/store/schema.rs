@@ -61,6 +61,7 @@ CREATE TABLE changes (
     outcome TEXT,
     because TEXT NOT NULL DEFAULT '',
     settled TEXT NOT NULL DEFAULT '{}',
+    stamp_after TEXT,
     PRIMARY KEY (run, place)
 ) STRICT;
 CREATE INDEX changes_by_key ON changes (run, kind, key);
@@ -85,6 +86,14 @@ CREATE TABLE memory (
     why TEXT NOT NULL,
     run INTEGER,
     PRIMARY KEY (sink, kind, object, field)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE stamps (
+    sink INTEGER NOT NULL REFERENCES sinks,
+    kind TEXT NOT NULL,
+    object INTEGER NOT NULL,
+    stamp TEXT NOT NULL,
+    PRIMARY KEY (sink, kind, object)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE bindings (
@@ -210,11 +219,7 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<Result<i64, F
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     let known = latest();
     Ok(if application == APPLICATION {
-        if found > known {
-            Err(Fault::Newer { found, known })
-        } else {
-            Ok(found)
-        }
+        if found > known { Err(Fault::Newer { found, known }) } else { Ok(found) }
     } else if application == 0 && found == 0 && tables == 0 {
         Ok(0)
     } else {

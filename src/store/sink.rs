@@ -25,10 +25,7 @@ impl SinkId {
     #[must_use]
     pub fn netbox(url: &Url) -> Self {
         let host = url.host_str().unwrap_or("");
-        let port = url
-            .port()
-            .map(|port| format!(":{port}"))
-            .unwrap_or_default();
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
         let path = url.path().trim_end_matches('/');
         SinkId(format!("netbox:{}://{host}{port}{path}", url.scheme()).into())
     }
@@ -80,11 +77,9 @@ impl Store {
     pub fn primed(&self, sink: &SinkId) -> Result<Option<Timestamp>, StoreError> {
         self.reading(|connection| {
             connection
-                .query_row(
-                    "SELECT primed FROM sinks WHERE name = ?1",
-                    [sink.as_str()],
-                    |row| time_or_none(row, 0),
-                )
+                .query_row("SELECT primed FROM sinks WHERE name = ?1", [sink.as_str()], |row| {
+                    time_or_none(row, 0)
+                })
                 .optional()
                 .map(Option::flatten)
         })

@@ -28,10 +28,7 @@ fn open() -> (tempfile::TempDir, Arc<Store>) {
 }
 
 fn why() -> Why {
-    Why::Source {
-        source: "lab".parse().unwrap(),
-        evidence: "arp reply".into(),
-    }
+    Why::Source { source: "lab".parse().unwrap(), evidence: "arp reply".into() }
 }
 
 fn start() -> RunStart {
@@ -47,11 +44,7 @@ fn start() -> RunStart {
 
 fn change(action: Action, kind: Kind, name: &str, fields: &[(Field, Value, Value)]) -> Change {
     let of_field = |(field, before, after): &(Field, Value, Value)| {
-        let change = FieldChange {
-            before: before.clone(),
-            after: after.clone(),
-            why: why(),
-        };
+        let change = FieldChange { before: before.clone(), after: after.clone(), why: why() };
         (*field, change)
     };
     Change {
@@ -68,18 +61,11 @@ fn change(action: Action, kind: Kind, name: &str, fields: &[(Field, Value, Value
 }
 
 fn step(change: usize, fields: &[Field], creates: bool) -> Step {
-    Step {
-        change,
-        fields: fields.to_vec(),
-        creates,
-    }
+    Step { change, fields: fields.to_vec(), creates }
 }
 
 fn applied(id: u64) -> Outcome {
-    Outcome::Applied {
-        id,
-        settled: SmallMap::default(),
-    }
+    Outcome::Applied { id, settled: SmallMap::default(), stamp: Some("3".into()) }
 }
 
 #[test]
@@ -98,12 +84,7 @@ fn a_new_store_is_for_its_owner_alone() {
 fn a_second_writer_is_told_who_has_the_store_and_a_reader_is_not_kept() {
     let (_folder, store) = open();
     let error = Store::open(store.path()).unwrap_err();
-    assert_eq!(
-        error.fault,
-        Fault::InUse {
-            process: Some(std::process::id())
-        }
-    );
+    assert_eq!(error.fault, Fault::InUse { process: Some(std::process::id()) });
     assert!(!error.to_string().contains('\n'), "{error}");
 
     let recorder = store.begin(&start()).unwrap();
@@ -125,16 +106,9 @@ fn a_file_that_is_no_store_is_left_as_it_is() {
     let path = folder.path().join("store.db");
     assert_eq!(Store::read(&path).unwrap_err().fault, Fault::Missing);
 
-    std::fs::write(
-        &path,
-        b"This is no database, whatever its name may say.\n".repeat(30),
-    )
-    .unwrap();
+    std::fs::write(&path, b"This is no database, whatever its name may say.\n".repeat(30)).unwrap();
     let before = std::fs::read(&path).unwrap();
-    for error in [
-        Store::open(&path).unwrap_err(),
-        Store::read(&path).unwrap_err(),
-    ] {
+    for error in [Store::open(&path).unwrap_err(), Store::read(&path).unwrap_err()] {
         assert!(matches!(error.fault, Fault::Damaged { .. }), "{error}");
     }
     assert_eq!(std::fs::read(&path).unwrap(), before);
@@ -151,10 +125,7 @@ fn a_file_that_is_no_store_is_left_as_it_is() {
     newer.pragma_update(None, "user_version", 99).unwrap();
     drop(newer);
     let error = Store::open(&path).unwrap_err();
-    assert!(
-        matches!(error.fault, Fault::Newer { found: 99, .. }),
-        "{error}"
-    );
+    assert!(matches!(error.fault, Fault::Newer { found: 99, .. }), "{error}");
 }
 
 #[test]
@@ -162,12 +133,8 @@ fn a_store_whose_pages_are_damaged_says_so_and_stops_the_run() {
     let (_folder, store) = open();
     let path = store.path().to_path_buf();
     let recorder = store.begin(&start()).unwrap();
-    let device = change(
-        Action::Create,
-        Kind::Device,
-        "a",
-        &[(Field::Name, Value::Null, Value::text("a"))],
-    );
+    let device =
+        change(Action::Create, Kind::Device, "a", &[(Field::Name, Value::Null, Value::text("a"))]);
     recorder.settle(0, &device, &applied(1)).unwrap();
     drop(recorder);
     drop(store);
@@ -178,14 +145,11 @@ fn a_store_whose_pages_are_damaged_says_so_and_stops_the_run() {
 
     let faults: Vec<Fault> = match Store::open(&path) {
         Err(error) => vec![error.fault],
-        Ok(store) => [
-            store.run_changes(1).err(),
-            store.memory(&SinkId::local()).err(),
-        ]
-        .into_iter()
-        .flatten()
-        .map(|error| error.fault)
-        .collect(),
+        Ok(store) => [store.run_changes(1).err(), store.memory(&SinkId::local()).err()]
+            .into_iter()
+            .flatten()
+            .map(|error| error.fault)
+            .collect(),
     };
     assert!(!faults.is_empty());
     for fault in faults {
@@ -197,24 +161,15 @@ fn a_store_whose_pages_are_damaged_says_so_and_stops_the_run() {
 fn a_full_store_refuses_the_intent_and_keeps_what_it_had() {
     let (_folder, store) = open();
     let recorder = store.begin(&start()).unwrap();
-    let pages: i64 = store
-        .connection()
-        .pragma_query_value(None, "page_count", |row| row.get(0))
-        .unwrap();
+    let pages: i64 =
+        store.connection().pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
     store
         .connection()
         .pragma_update_and_check(None, "max_page_count", pages + 4, |_| Ok(()))
         .unwrap();
     let long = Value::text("x".repeat(40_000));
-    let device = change(
-        Action::Create,
-        Kind::Device,
-        "a",
-        &[(Field::Comments, Value::Null, long)],
-    );
-    let error = recorder
-        .intend(&[(&device, &step(0, &[Field::Comments], true))])
-        .unwrap_err();
+    let device = change(Action::Create, Kind::Device, "a", &[(Field::Comments, Value::Null, long)]);
+    let error = recorder.intend(&[(&device, &step(0, &[Field::Comments], true))]).unwrap_err();
     assert!(error.to_string().contains("the disk is full"), "{error}");
     assert!(store.pending_intents(&SinkId::local()).unwrap().is_empty());
     assert!(store.run_changes(recorder.run()).unwrap().is_empty());
@@ -236,57 +191,35 @@ fn what_was_applied_is_remembered_with_references_to_what_was_made() {
         Action::Create,
         Kind::Device,
         "web01",
-        &[
-            (Field::Name, Value::Null, Value::text("Web01")),
-            (Field::Site, Value::Null, planned),
-        ],
+        &[(Field::Name, Value::Null, Value::text("Web01")), (Field::Site, Value::Null, planned)],
     );
-    recorder
-        .intend(&[(&site, &step(0, &[Field::Name], true))])
-        .unwrap();
+    recorder.intend(&[(&site, &step(0, &[Field::Name], true))]).unwrap();
     recorder.made(Kind::Site, &site.key, 3).unwrap();
     recorder.settle(0, &site, &applied(3)).unwrap();
-    recorder
-        .intend(&[(&device, &step(1, &[Field::Name, Field::Site], true))])
-        .unwrap();
+    recorder.intend(&[(&device, &step(1, &[Field::Name, Field::Site], true))]).unwrap();
     recorder.made(Kind::Device, &device.key, 12).unwrap();
     let answer = [(Field::Name, Value::text("web01"))].into_iter().collect();
-    let outcome = Outcome::Applied {
-        id: 12,
-        settled: answer,
-    };
+    let outcome = Outcome::Applied { id: 12, settled: answer, stamp: Some("9".into()) };
     recorder.settle(1, &device, &outcome).unwrap();
     recorder
-        .finish(&RunEnd {
-            ended: at(9),
-            result: "done".into(),
-            planned: 2,
-            conflicts: 0,
-        })
+        .finish(&RunEnd { ended: at(9), result: "done".into(), planned: 2, conflicts: 0 })
         .unwrap();
 
     let memory = store.memory(&SinkId::local()).unwrap();
     let last = &memory[&(Kind::Device, 12)];
-    assert_eq!(
-        last.get(&Field::Site).unwrap().wanted,
-        Value::Ref(ObjectRef::Live(Kind::Site, 3))
-    );
+    assert_eq!(last.get(&Field::Site).unwrap().wanted, Value::Ref(ObjectRef::Live(Kind::Site, 3)));
     let name = last.get(&Field::Name).unwrap();
-    assert_eq!(
-        (&name.wanted, &name.settled),
-        (&Value::text("Web01"), &Some(Value::text("web01")))
-    );
+    assert_eq!((&name.wanted, &name.settled), (&Value::text("Web01"), &Some(Value::text("web01"))));
     assert_eq!((name.run, &name.why), (Some(recorder.run()), &why()));
+    let stamps = store.stamps(&SinkId::local()).unwrap();
+    assert_eq!(&*stamps[&(Kind::Device, 12)], "9");
     let bindings = store.bindings(&SinkId::local()).unwrap();
     assert_eq!(bindings.objects[&device.key], (Kind::Device, 12));
     assert!(store.pending_intents(&SinkId::local()).unwrap().is_empty());
 
     let run = store.run(recorder.run()).unwrap().unwrap();
     assert_eq!((run.counts.applied, run.counts.planned), (2, 2));
-    assert_eq!(
-        (run.result.as_deref(), run.ended),
-        (Some("done"), Some(at(9)))
-    );
+    assert_eq!((run.result.as_deref(), run.ended), (Some("done"), Some(at(9))));
     let changes = store.run_changes(run.id).unwrap();
     assert_eq!((&changes[1].change, changes[1].made), (&device, true));
     assert_eq!(changes[1].outcome, Some(outcome));
@@ -301,11 +234,7 @@ fn what_is_in_doubt_after_a_kill_is_told_and_can_be_taken_out_of_doubt() {
     let recorder = store.begin(&start()).unwrap();
     let fields = [
         (Field::Name, Value::Null, Value::text("a")),
-        (
-            Field::PrimaryIp4,
-            Value::Null,
-            Value::Ref(ObjectRef::Live(Kind::IpAddress, 5)),
-        ),
+        (Field::PrimaryIp4, Value::Null, Value::Ref(ObjectRef::Live(Kind::IpAddress, 5))),
     ];
     let made = change(Action::Create, Kind::Device, "made", &fields);
     let lost = change(Action::Create, Kind::Device, "lost", &fields);
@@ -331,19 +260,14 @@ fn what_is_in_doubt_after_a_kill_is_told_and_can_be_taken_out_of_doubt() {
         ])
         .unwrap();
     recorder.made(Kind::Device, &made.key, 12).unwrap();
-    recorder
-        .intend(&[(&made, &step(0, &[Field::PrimaryIp4], false))])
-        .unwrap();
+    recorder.intend(&[(&made, &step(0, &[Field::PrimaryIp4], false))]).unwrap();
     let run = recorder.run();
     drop(recorder);
     drop(store);
 
     let store = Store::open(&path).unwrap();
     let sink = SinkId::local();
-    assert_eq!(
-        store.run(run).unwrap().unwrap().result.as_deref(),
-        Some("interrupted")
-    );
+    assert_eq!(store.run(run).unwrap().unwrap().result.as_deref(), Some("interrupted"));
     assert_eq!(store.run(run).unwrap().unwrap().counts.unknown, 4);
     // What the answered request carried is known already.
     let memory = store.memory(&sink).unwrap();
@@ -384,18 +308,11 @@ fn what_is_in_doubt_after_a_kill_is_told_and_can_be_taken_out_of_doubt() {
     assert!(first.made && first.id == Some(12) && first.settled.len() == 1);
     let memory = store.memory(&sink).unwrap();
     assert_eq!(
-        memory[&(Kind::Site, 7)]
-            .get(&Field::Status)
-            .unwrap()
-            .settled,
+        memory[&(Kind::Site, 7)].get(&Field::Status).unwrap().settled,
         Some(Value::text("active"))
     );
     store.recover(&sink, &recovered).unwrap();
-    assert_eq!(
-        store.memory(&sink).unwrap(),
-        memory,
-        "a second time changes nothing"
-    );
+    assert_eq!(store.memory(&sink).unwrap(), memory, "a second time changes nothing");
 }
 
 #[test]
@@ -408,19 +325,9 @@ fn a_change_that_failed_half_way_stays_in_doubt() {
         "a",
         &[(Field::Status, Value::Null, Value::text("active"))],
     );
-    recorder
-        .intend(&[(&update, &step(0, &[Field::Status], false))])
-        .unwrap();
+    recorder.intend(&[(&update, &step(0, &[Field::Status], false))]).unwrap();
     let reason = "502 Bad Gateway".to_owned();
-    recorder
-        .settle(
-            0,
-            &update,
-            &Outcome::Failed {
-                reason: reason.clone(),
-            },
-        )
-        .unwrap();
+    recorder.settle(0, &update, &Outcome::Failed { reason: reason.clone() }).unwrap();
     assert_eq!(store.pending_intents(&SinkId::local()).unwrap().len(), 1);
     assert!(store.memory(&SinkId::local()).unwrap().is_empty());
     let recorded = &store.run_changes(recorder.run()).unwrap()[0];
@@ -432,18 +339,11 @@ fn a_deleted_object_is_forgotten() {
     let (_folder, store) = open();
     let sink = SinkId::local();
     let recorder = store.begin(&start()).unwrap();
-    let update = change(
-        Action::Update,
-        Kind::Device,
-        "a",
-        &[(Field::Name, Value::Null, Value::text("a"))],
-    );
+    let update =
+        change(Action::Update, Kind::Device, "a", &[(Field::Name, Value::Null, Value::text("a"))]);
     recorder.settle(0, &update, &applied(7)).unwrap();
     let natives = [("pve:lab/qemu/1".parse().unwrap(), (Kind::Device, 7))].into();
-    let bindings = Bindings {
-        natives,
-        ..Bindings::default()
-    };
+    let bindings = Bindings { natives, ..Bindings::default() };
     store.bind(&sink, &bindings).unwrap();
     assert_eq!(store.bindings(&sink).unwrap().natives, bindings.natives);
     let delete = change(Action::Delete, Kind::Device, "a", &[]);
@@ -472,25 +372,18 @@ fn a_conflict_is_told_once_until_a_person_edits_again() {
     let sink = SinkId::local();
     let all = |_: Kind, _: u64| true;
     let update = |conflicts: &[Conflict], second| {
-        store
-            .update_conflicts(&sink, conflicts, all, at(second))
-            .unwrap()
+        store.update_conflicts(&sink, conflicts, all, at(second)).unwrap()
     };
     let news = update(&[conflict(1, "mine", "theirs"), conflict(2, "x", "y")], 1);
     assert_eq!(news.len(), 2);
     store.mark_reported(&sink, &news).unwrap();
     assert!(update(&[conflict(1, "mine", "changing"), conflict(2, "x", "y")], 2).is_empty());
-    let news = update(
-        &[conflict(1, "edited", "changing"), conflict(2, "x", "y")],
-        3,
-    );
+    let news = update(&[conflict(1, "edited", "changing"), conflict(2, "x", "y")], 3);
     assert_eq!(news.len(), 1);
     assert_eq!((news[0].conflict.id, news[0].first_seen), (1, at(1)));
 
     let only_first = |_: Kind, id: u64| id == 1;
-    store
-        .update_conflicts(&sink, &[], only_first, at(4))
-        .unwrap();
+    store.update_conflicts(&sink, &[], only_first, at(4)).unwrap();
     let left = store.conflicts(&sink).unwrap();
     assert_eq!(left.len(), 1, "what was not judged stays open");
     assert_eq!((left[0].conflict.id, left[0].reported), (2, true));
@@ -500,32 +393,19 @@ fn a_conflict_is_told_once_until_a_person_edits_again() {
     let mut reclaimed = change(Action::Update, Kind::Device, "2", &fields);
     reclaimed.id = Some(2);
     recorder.settle(0, &reclaimed, &applied(2)).unwrap();
-    assert!(
-        store.conflicts(&sink).unwrap().is_empty(),
-        "a field that was written is no conflict"
-    );
+    assert!(store.conflicts(&sink).unwrap().is_empty(), "a field that was written is no conflict");
 }
 
 #[test]
 fn a_reclaim_waits_for_the_run_that_fulfils_it() {
     let (_folder, store) = open();
     let sink = SinkId::local();
-    let whole = Reclaim {
-        kind: Kind::Device,
-        id: 1,
-        field: None,
-    };
-    let field = Reclaim {
-        field: Some(Field::Name),
-        ..whole.clone()
-    };
+    let whole = Reclaim { kind: Kind::Device, id: 1, field: None };
+    let field = Reclaim { field: Some(Field::Name), ..whole.clone() };
     for reclaim in [&field, &whole, &field] {
         store.request_reclaim(&sink, reclaim, at(0)).unwrap();
     }
-    assert_eq!(
-        store.reclaims(&sink).unwrap(),
-        [whole.clone(), field.clone()]
-    );
+    assert_eq!(store.reclaims(&sink).unwrap(), [whole.clone(), field.clone()]);
     store.fulfil_reclaims(&sink, &[whole]).unwrap();
     assert_eq!(store.reclaims(&sink).unwrap(), [field]);
 }
@@ -536,13 +416,7 @@ fn sightings_and_observations_come_back_as_they_were_given() {
     let sink = SinkId::local();
     let sighting = Sighting {
         witnesses: [
-            (
-                (
-                    "pve".parse().unwrap(),
-                    Witness::Key("pve:lab/qemu/1".parse().unwrap()),
-                ),
-                at(1),
-            ),
+            (("pve".parse().unwrap(), Witness::Key("pve:lab/qemu/1".parse().unwrap())), at(1)),
             (
                 (
                     "sweep".parse().unwrap(),
@@ -575,10 +449,7 @@ fn sightings_and_observations_come_back_as_they_were_given() {
     for texts in [vec!["{}", "{\"a\":1}"], vec!["{}"], vec![]] {
         let kept = Kept {
             at: at(5),
-            observations: texts
-                .into_iter()
-                .map(|text| observation("x", text))
-                .collect(),
+            observations: texts.into_iter().map(|text| observation("x", text)).collect(),
         };
         store.keep_observations(&source, &kept).unwrap();
         assert_eq!(store.kept_observations(&source).unwrap(), Some(kept));
@@ -604,41 +475,23 @@ fn pruning_keeps_memory_and_runs_that_are_in_doubt() {
         );
         recorder.settle(0, &update, &applied(7)).unwrap();
         if day == 1 {
-            recorder
-                .intend(&[(&update, &step(1, &[Field::Name], false))])
-                .unwrap();
+            recorder.intend(&[(&update, &step(1, &[Field::Name], false))]).unwrap();
         }
-        let end = RunEnd {
-            ended: started,
-            result: "done".into(),
-            planned: 1,
-            conflicts: 0,
-        };
+        let end = RunEnd { ended: started, result: "done".into(), planned: 1, conflicts: 0 };
         recorder.finish(&end).unwrap();
         runs.push(recorder.run());
     }
     let left = |store: &Store| -> Vec<i64> {
-        let mut ids: Vec<i64> = store
-            .runs(None, 99)
-            .unwrap()
-            .iter()
-            .map(|run| run.id)
-            .collect();
+        let mut ids: Vec<i64> = store.runs(None, 99).unwrap().iter().map(|run| run.id).collect();
         ids.reverse();
         ids
     };
     let now = at(6 * 86_400);
     assert_eq!(store.prune(&Retention::default(), now).unwrap(), 0);
-    let by_age = Retention {
-        days: Some(4),
-        runs: None,
-    };
+    let by_age = Retention { days: Some(4), runs: None };
     assert_eq!(store.prune(&by_age, now).unwrap(), 1);
     assert_eq!(left(&store), runs[1..]);
-    let by_number = Retention {
-        days: None,
-        runs: Some(2),
-    };
+    let by_number = Retention { days: None, runs: Some(2) };
     assert_eq!(store.prune(&by_number, now).unwrap(), 2);
     assert_eq!(left(&store), [runs[1], runs[4], runs[5]]);
     assert!(store.run_changes(runs[2]).unwrap().is_empty());
@@ -650,8 +503,7 @@ fn pruning_keeps_memory_and_runs_that_are_in_doubt() {
 /// A file as the version before this one left it.
 fn of_the_previous_version(path: &Path) -> Connection {
     let mut file = Connection::open(path).unwrap();
-    file.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
-        .unwrap();
+    file.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).unwrap();
     schema::migrate(&mut file, 0, schema::latest() - 1).unwrap();
     file.execute_batch(
         "INSERT INTO sinks (id, name) VALUES (1, 'local');

@@ -36,9 +36,8 @@ impl Disk {
     }
 
     fn make_read_only(&self) {
-        let remounted = run(Command::new("mount")
-            .args(["-o", "remount,ro"])
-            .arg(self.folder.path()));
+        let remounted =
+            run(Command::new("mount").args(["-o", "remount,ro"]).arg(self.folder.path()));
         assert!(remounted);
     }
 }
@@ -73,10 +72,7 @@ fn a_disk_that_fills_up_stops_the_run_and_the_next_one_goes_on() {
     std::fs::remove_file(disk.path("reserve")).unwrap();
 
     let (plan, outcomes) = sync(&store, &wanted);
-    let failed: Vec<&Outcome> = outcomes
-        .iter()
-        .filter(|end| end.word() == "failed")
-        .collect();
+    let failed: Vec<&Outcome> = outcomes.iter().filter(|end| end.word() == "failed").collect();
     assert!(!failed.is_empty() && outcomes.len() == plan.changes.len());
     for end in failed {
         assert!(end.to_string().contains("the disk is full"), "{end}");

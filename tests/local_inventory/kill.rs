@@ -53,15 +53,11 @@ fn run_and_kill(path: &Path, after: Duration) -> bool {
 
 fn assert_consistent(path: &Path) -> usize {
     let Ok(store) = Store::open(path) else {
-        panic!(
-            "the store does not open after a kill: {:?}",
-            Store::open(path)
-        );
+        panic!("the store does not open after a kill: {:?}", Store::open(path));
     };
     let database = rusqlite::Connection::open(path).unwrap();
-    let verdict: String = database
-        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
-        .unwrap();
+    let verdict: String =
+        database.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(verdict, "ok");
     drop(database);
     let store = Arc::new(store);
@@ -77,9 +73,7 @@ fn assert_consistent(path: &Path) -> usize {
     for (key, (kind, id)) in store.bindings(&SinkId::local()).unwrap().objects {
         let object = world.get(kind, id).expect("what is bound stands");
         assert_eq!(
-            object
-                .field(netbox_agent::domain::object::Field::AgentKey)
-                .as_text(),
+            object.field(netbox_agent::domain::object::Field::AgentKey).as_text(),
             Some(key.as_str())
         );
     }
@@ -101,22 +95,11 @@ fn a_run_that_is_killed_anywhere_is_finished_by_the_next_without_a_duplicate() {
             break;
         }
     }
-    assert!(
-        run_and_kill(&path, Duration::from_secs(60)),
-        "a run with time enough gets through"
-    );
+    assert!(run_and_kill(&path, Duration::from_secs(60)), "a run with time enough gets through");
     let total = assert_consistent(&path);
     assert_eq!(total, 5 + HOSTS * 4);
-    let world = Local::new(Arc::new(Store::read(&path).unwrap()))
-        .everything()
-        .unwrap();
+    let world = Local::new(Arc::new(Store::read(&path).unwrap())).everything().unwrap();
     assert_eq!(world.of(Kind::IpAddress).count(), HOSTS);
-    let part_way = stood
-        .iter()
-        .filter(|count| (1..total).contains(count))
-        .count();
-    assert!(
-        part_way >= 3,
-        "too few kills met the middle of a run: {stood:?}"
-    );
+    let part_way = stood.iter().filter(|count| (1..total).contains(count)).count();
+    assert!(part_way >= 3, "too few kills met the middle of a run: {stood:?}");
 }

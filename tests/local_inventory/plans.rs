@@ -62,17 +62,11 @@ pub(crate) fn create(kind: Kind, name: &str, entries: &[(Field, Value)]) -> Chan
 }
 
 pub(crate) fn on(action: Action, kind: Kind, id: u64, entries: &[(Field, Value)]) -> Change {
-    Change {
-        id: Some(id),
-        ..change(action, kind, &id.to_string(), entries)
-    }
+    Change { id: Some(id), ..change(action, kind, &id.to_string(), entries) }
 }
 
 pub(crate) fn plan(changes: Vec<Change>) -> Plan {
-    Plan {
-        changes,
-        ..Plan::default()
-    }
+    Plan { changes, ..Plan::default() }
 }
 
 /// Everything that a small network needs: for each host a device with an
@@ -163,9 +157,9 @@ fn by_key(world: &World) -> BTreeMap<ObjectKey, &Live> {
 /// References to what stands already, by the objects' marks.
 fn settle_refs(value: &Value, stand: &BTreeMap<ObjectKey, &Live>) -> Value {
     let one = |reference: &ObjectRef| match reference {
-        ObjectRef::Planned(kind, key) => stand
-            .get(key)
-            .map_or_else(|| reference.clone(), |live| ObjectRef::Live(*kind, live.id)),
+        ObjectRef::Planned(kind, key) => {
+            stand.get(key).map_or_else(|| reference.clone(), |live| ObjectRef::Live(*kind, live.id))
+        }
         ObjectRef::Live(..) => reference.clone(),
     };
     match value {
@@ -183,13 +177,7 @@ pub(crate) fn difference(world: &World, wanted: &[Change]) -> Plan {
         let mut change = wish.clone();
         let entries = wish.fields.iter().map(|(field, of_field)| {
             let after = settle_refs(&of_field.after, &stand);
-            (
-                *field,
-                FieldChange {
-                    after,
-                    ..of_field.clone()
-                },
-            )
+            (*field, FieldChange { after, ..of_field.clone() })
         });
         change.fields = entries.collect();
         if let Some(live) = stand.get(&wish.key) {
@@ -222,16 +210,9 @@ pub(crate) fn landed(world: &World, intent: &PendingIntent) -> Recovered {
             let after = settle_refs(&intent.change.fields.get(field)?.after, &stand);
             (after == *live.field(*field)).then_some((*field, after))
         });
-        Landed::Stands {
-            id: live.id,
-            fields: as_sent.collect(),
-        }
+        Landed::Stands { id: live.id, fields: as_sent.collect() }
     });
-    Recovered {
-        run: intent.run,
-        place: intent.place,
-        landed,
-    }
+    Recovered { run: intent.run, place: intent.place, landed }
 }
 
 pub(crate) fn start() -> RunStart {
@@ -250,10 +231,7 @@ pub(crate) fn sync(store: &Arc<Store>, wanted: &[Change]) -> (Plan, Vec<Outcome>
     let local = Local::new(Arc::clone(store));
     let world = local.everything().unwrap();
     let pending = store.pending_intents(&SinkId::local()).unwrap();
-    let recovered: Vec<Recovered> = pending
-        .iter()
-        .map(|intent| landed(&world, intent))
-        .collect();
+    let recovered: Vec<Recovered> = pending.iter().map(|intent| landed(&world, intent)).collect();
     store.recover(&SinkId::local(), &recovered).unwrap();
     let plan = difference(&world, wanted);
     let recorder = store.begin(&start()).unwrap();
@@ -314,9 +292,7 @@ pub(crate) fn assert_whole(world: &World) {
                 _ => Vec::new(),
             };
             for reference in references {
-                let id = reference
-                    .live_id()
-                    .expect("only what stands is referred to");
+                let id = reference.live_id().expect("only what stands is referred to");
                 assert!(
                     world.get(reference.kind(), id).is_some(),
                     "{} {} has a {field} that does not stand: {reference}",

@@ -11,13 +11,7 @@ use proptest::prelude::*;
 
 use crate::plans::{apply, assert_whole, create, live, on, plan, planned, text};
 
-const KINDS: [Kind; 5] = [
-    Kind::Site,
-    Kind::Device,
-    Kind::Interface,
-    Kind::IpAddress,
-    Kind::Tag,
-];
+const KINDS: [Kind; 5] = [Kind::Site, Kind::Device, Kind::Interface, Kind::IpAddress, Kind::Tag];
 
 /// Any reference: to what may stand, and to what a plan may make.
 fn reference(kind: Kind) -> impl Strategy<Value = Value> {
@@ -31,20 +25,10 @@ fn reference(kind: Kind) -> impl Strategy<Value = Value> {
 fn entries(kind: Kind) -> BoxedStrategy<Vec<(Field, Value)>> {
     let name = (0..4_u8).prop_map(|name| (Field::Name, text(&format!("n{name}"))));
     match kind {
-        Kind::Device => (
-            name,
-            reference(Kind::Site),
-            reference(Kind::IpAddress),
-            1..4_u64,
-        )
+        Kind::Device => (name, reference(Kind::Site), reference(Kind::IpAddress), 1..4_u64)
             .prop_map(|(name, site, ip, tag)| {
                 let tags = Value::Refs([ObjectRef::Live(Kind::Tag, tag)].into());
-                vec![
-                    name,
-                    (Field::Site, site),
-                    (Field::PrimaryIp4, ip),
-                    (Field::Tags, tags),
-                ]
+                vec![name, (Field::Site, site), (Field::PrimaryIp4, ip), (Field::Tags, tags)]
             })
             .boxed(),
         Kind::Interface => (name, reference(Kind::Device), reference(Kind::Interface))
@@ -55,10 +39,7 @@ fn entries(kind: Kind) -> BoxedStrategy<Vec<(Field, Value)>> {
         Kind::IpAddress => (1..6_u8, reference(Kind::Interface))
             .prop_map(|(host, interface)| {
                 let address = text(&format!("10.0.0.{host}/24"));
-                vec![
-                    (Field::Address, address),
-                    (Field::AssignedObject, interface),
-                ]
+                vec![(Field::Address, address), (Field::AssignedObject, interface)]
             })
             .boxed(),
         _ => name.prop_map(|name| vec![name]).boxed(),
@@ -108,7 +89,7 @@ proptest! {
                 })
                 .collect();
             for (change, outcome) in plan.changes.iter().zip(&outcomes) {
-                let Outcome::Applied { id, settled } = outcome else {
+                let Outcome::Applied { id, settled, .. } = outcome else {
                     continue;
                 };
                 let live = world.get(change.kind, *id);

@@ -1,6 +1,7 @@
 //! A plan, carried out wave by wave.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -115,10 +116,8 @@ impl<'p> Ledger<'p> {
             return;
         }
         let changes = &self.plan.changes;
-        let intents: Vec<(&Change, &Step)> = ready
-            .iter()
-            .map(|step| (&changes[step.change], *step))
-            .collect();
+        let intents: Vec<(&Change, &Step)> =
+            ready.iter().map(|step| (&changes[step.change], *step)).collect();
         let done = journal
             .intend(&intents)
             .map_err(|error| error.to_string())
@@ -190,8 +189,8 @@ impl<'p> Ledger<'p> {
                 self.tell(|| journal.made(change.kind, &change.key, done.id));
             }
             if self.left[step.change] == 0 {
-                let (id, settled) = (done.id, done.settled);
-                self.end(journal, step.change, Outcome::Applied { id, settled });
+                let (id, settled, stamp) = (done.id, done.settled, done.stamp);
+                self.end(journal, step.change, Outcome::Applied { id, settled, stamp });
             }
         }
     }
@@ -199,16 +198,13 @@ impl<'p> Ledger<'p> {
     /// What a step refers to and that was to be made, but was not.
     fn missing(&self, step: &Step) -> Option<String> {
         let change = &self.plan.changes[step.change];
-        let fields = step
-            .fields
-            .iter()
-            .filter_map(|field| change.fields.get(field));
-        let mut planned = fields
-            .flat_map(|field| references(&field.after))
-            .filter_map(|reference| match reference {
+        let fields = step.fields.iter().filter_map(|field| change.fields.get(field));
+        let mut planned = fields.flat_map(|field| references(&field.after)).filter_map(
+            |reference| match reference {
                 ObjectRef::Planned(kind, key) => Some((*kind, key)),
                 ObjectRef::Live(..) => None,
-            });
+            },
+        );
         planned.find_map(|(kind, key)| {
             let Some(maker) = self.makers.get(&(kind, key)) else {
                 return Some(format!("nothing makes {key}"));
@@ -249,19 +245,15 @@ impl<'p> Ledger<'p> {
     fn close(mut self, journal: &dyn Journal) -> Vec<Outcome> {
         let failed = |end: &Option<Outcome>| matches!(end, Some(Outcome::Failed { .. }));
         // Why the run stopped stands with the first change that it did not come to.
-        let mut why = self
-            .broken
-            .clone()
-            .filter(|_| !self.ends.iter().any(failed));
+        let mut why = self.broken.clone().filter(|_| !self.ends.iter().any(failed));
         for index in 0..self.ends.len() {
             if self.ends[index].is_some() {
                 continue;
             }
             let end = match self.ids[index] {
-                Some(id) if self.left[index] == 0 => Outcome::Applied {
-                    id,
-                    settled: SmallMap::default(),
-                },
+                Some(id) if self.left[index] == 0 => {
+                    Outcome::Applied { id, settled: SmallMap::default(), stamp: None }
+                }
                 _ => match why.take() {
                     Some(reason) => Outcome::Failed { reason },
                     None => Outcome::NotReached,
@@ -280,6 +272,7 @@ type Written = Result<Done, String>;
 struct Done {
     id: u64,
     settled: Fields,
+    stamp: Option<Arc<str>>,
     touched: Vec<(Kind, u64)>,
 }
 
@@ -303,9 +296,7 @@ impl Work<'_> {
         }
         if step.creates {
             let filled = fields.iter().filter(|(_, value)| **value != Value::Null);
-            let filled = filled
-                .map(|(field, value)| (*field, value.clone()))
-                .collect();
+            let filled = filled.map(|(field, value)| (*field, value.clone())).collect();
             let id = rules::create(self.shelf, change.kind, &filled)?;
             return self.done(change, id, vec![(change.kind, id)]);
         }
@@ -322,14 +313,13 @@ impl Work<'_> {
             return Ok(Done {
                 id,
                 settled: Fields::default(),
+                stamp: None,
                 touched: vec![(change.kind, id)],
             });
         }
         let Some(live) = stands else {
             let label = change.kind.label();
-            return Err(Refusal::Rule(format!(
-                "{label} {id} does not stand any more"
-            )));
+            return Err(Refusal::Rule(format!("{label} {id} does not stand any more")));
         };
         self.unmoved(change, &live.stamp, id)?;
         let mut touched = vec![(change.kind, id)];
@@ -341,20 +331,13 @@ impl Work<'_> {
     }
 
     /// Refuses to write over what somebody changed since the plan was made.
-    fn unmoved(
-        &self,
-        change: &Change,
-        stamp: &Option<std::sync::Arc<str>>,
-        id: u64,
-    ) -> Result<(), Refusal> {
+    fn unmoved(&self, change: &Change, stamp: &Option<Arc<str>>, id: u64) -> Result<(), Refusal> {
         let ours = self.touched.contains(&(change.kind, id));
         if ours || change.stamp.is_none() || change.stamp == *stamp {
             return Ok(());
         }
         let label = change.kind.label();
-        Err(Refusal::Rule(format!(
-            "{label} {id} was changed since the plan was made; plan again"
-        )))
+        Err(Refusal::Rule(format!("{label} {id} was changed since the plan was made; plan again")))
     }
 
     /// Empties the fields that hold the object as primary. When the step fails they
@@ -365,11 +348,7 @@ impl Work<'_> {
             let ObjectRef::Live(kind, holder) = self.resolve_one(&seat.holder)? else {
                 continue;
             };
-            let link = Link {
-                kind,
-                id: holder,
-                field: seat.field,
-            };
+            let link = Link { kind, id: holder, field: seat.field };
             rules::clear(self.shelf, link, change.kind, id)?;
             touched.push((kind, holder));
         }
@@ -382,26 +361,17 @@ impl Work<'_> {
             let found = stands.as_ref().map(|live| live.field(field).clone());
             found.unwrap_or(Value::Null)
         };
-        let settled = change
-            .fields
-            .iter()
-            .map(|(field, _)| (*field, value(*field)))
-            .collect();
-        Ok(Done {
-            id,
-            settled,
-            touched,
-        })
+        let settled = change.fields.iter().map(|(field, _)| (*field, value(*field))).collect();
+        let stamp = stands.and_then(|live| live.stamp);
+        Ok(Done { id, settled, stamp, touched })
     }
 
     fn resolve(&self, value: &Value) -> Result<Value, Refusal> {
         Ok(match value {
             Value::Ref(reference) => Value::Ref(self.resolve_one(reference)?),
-            Value::Refs(all) => Value::Refs(
-                all.iter()
-                    .map(|one| self.resolve_one(one))
-                    .collect::<Result<_, _>>()?,
-            ),
+            Value::Refs(all) => {
+                Value::Refs(all.iter().map(|one| self.resolve_one(one)).collect::<Result<_, _>>()?)
+            }
             other => other.clone(),
         })
     }

@@ -183,12 +183,8 @@ fn required(kind: Kind) -> &'static [Field] {
 /// What must be unique among the objects of a kind; none where nothing must.
 fn identity(kind: Kind, fields: &Fields) -> Option<String> {
     let text = |field| fields.get(&field).and_then(Value::as_text);
-    let other = |field: Field| {
-        fields
-            .get(&field)
-            .and_then(Value::as_ref)
-            .and_then(ObjectRef::live_id)
-    };
+    let other =
+        |field: Field| fields.get(&field).and_then(Value::as_ref).and_then(ObjectRef::live_id);
     let parts = match kind {
         Kind::Tag
         | Kind::CustomField
@@ -201,26 +197,19 @@ fn identity(kind: Kind, fields: &Fields) -> Option<String> {
         Kind::Location => json!([text(Field::Name)?, other(Field::Site), other(Field::Parent)]),
         Kind::DeviceType => json!([text(Field::Model)?, other(Field::Manufacturer)]),
         Kind::Cluster | Kind::VlanGroup => json!([text(Field::Name)?, other(Field::Site)]),
-        Kind::Vlan => json!([
-            fields.get(&Field::Vid).and_then(Value::as_int)?,
-            other(Field::Group)?
-        ]),
+        Kind::Vlan => {
+            json!([fields.get(&Field::Vid).and_then(Value::as_int)?, other(Field::Group)?])
+        }
         Kind::Prefix => json!([text(Field::Prefix)?, other(Field::Vrf)]),
-        Kind::IpRange => json!([
-            text(Field::StartAddress)?,
-            text(Field::EndAddress)?,
-            other(Field::Vrf)
-        ]),
-        Kind::Device => json!([
-            text(Field::Name)?.to_lowercase(),
-            other(Field::Site),
-            other(Field::Tenant)
-        ]),
-        Kind::VirtualMachine => json!([
-            text(Field::Name)?.to_lowercase(),
-            other(Field::Cluster),
-            other(Field::Tenant)
-        ]),
+        Kind::IpRange => {
+            json!([text(Field::StartAddress)?, text(Field::EndAddress)?, other(Field::Vrf)])
+        }
+        Kind::Device => {
+            json!([text(Field::Name)?.to_lowercase(), other(Field::Site), other(Field::Tenant)])
+        }
+        Kind::VirtualMachine => {
+            json!([text(Field::Name)?.to_lowercase(), other(Field::Cluster), other(Field::Tenant)])
+        }
         Kind::Interface => json!([text(Field::Name)?, other(Field::Device)]),
         Kind::VmInterface | Kind::VirtualDisk => {
             json!([text(Field::Name)?, other(Field::VirtualMachine)])
@@ -244,10 +233,7 @@ fn is_shared_role(role: &str) -> bool {
 }
 
 fn network_of(address: &str) -> Option<IpNet> {
-    address
-        .parse()
-        .ok()
-        .or_else(|| address.parse::<IpAddr>().ok().map(IpNet::from))
+    address.parse().ok().or_else(|| address.parse::<IpAddr>().ok().map(IpNet::from))
 }
 
 /// The address without the length of its prefix: 10.0.0.1/24 and 10.0.0.1/32 are one.
@@ -270,9 +256,7 @@ fn judge(
                 ObjectRef::Planned(..) => false,
             };
             if !stands {
-                return rule(format!(
-                    "its {field} would be {reference}, which does not stand"
-                ));
+                return rule(format!("its {field} would be {reference}, which does not stand"));
             }
         }
     }
@@ -281,9 +265,7 @@ fn judge(
         && Some(other) != id
     {
         let label = kind.label();
-        return rule(format!(
-            "{label} {other} is the same one already: {identity}"
-        ));
+        return rule(format!("{label} {other} is the same one already: {identity}"));
     }
     if kind == Kind::IpAddress {
         assignable(fields)?;
@@ -298,9 +280,7 @@ fn assignable(fields: &Fields) -> Result<(), Refusal> {
     let Some(net) = network_of(text) else {
         return rule(format!("`{text}` is no address"));
     };
-    let assigned = fields
-        .get(&Field::AssignedObject)
-        .is_some_and(|value| !value.is_blank());
+    let assigned = fields.get(&Field::AssignedObject).is_some_and(|value| !value.is_blank());
     let narrow = net.max_prefix_len() - net.prefix_len() < 2;
     if !assigned || narrow {
         return Ok(());
@@ -309,9 +289,7 @@ fn assignable(fields: &Fields) -> Result<(), Refusal> {
         return rule(format!("{text} is a network, which no interface can have"));
     }
     if matches!(net, IpNet::V4(_)) && net.addr() == net.broadcast() {
-        return rule(format!(
-            "{text} is a broadcast, which no interface can have"
-        ));
+        return rule(format!("{text} is a broadcast, which no interface can have"));
     }
     Ok(())
 }
@@ -359,25 +337,17 @@ fn primaries(
 
 /// An address that is somebody's primary one stays with that one.
 fn moves(shelf: Shelf<'_>, before: &Live, after: &Fields) -> Result<(), Refusal> {
-    let moved = Live {
-        fields: after.clone(),
-        ..before.clone()
-    };
+    let moved = Live { fields: after.clone(), ..before.clone() };
     let seat = assigned_to(shelf, &moved)?;
     for link in shelf.links_to(before.kind, before.id)? {
         let owner = match link.field {
             Field::PrimaryIp4 | Field::PrimaryIp6 => seat.as_ref().and_then(host),
-            Field::PrimaryMac => seat
-                .as_ref()
-                .map(|interface| (interface.kind, interface.id)),
+            Field::PrimaryMac => seat.as_ref().map(|interface| (interface.kind, interface.id)),
             _ => continue,
         };
         if owner != Some((link.kind, link.id)) {
             let (label, id) = (link.kind.label(), link.id);
-            return rule(format!(
-                "it cannot move while it is the {} of {label} {id}",
-                link.field
-            ));
+            return rule(format!("it cannot move while it is the {} of {label} {id}", link.field));
         }
     }
     Ok(())
@@ -395,7 +365,5 @@ fn assigned_to(shelf: Shelf<'_>, address: &Live) -> Result<Option<Live>, Refusal
 fn host(interface: &Live) -> Option<(Kind, u64)> {
     let device = interface.referenced(Field::Device);
     let machine = interface.referenced(Field::VirtualMachine);
-    device
-        .map(|id| (Kind::Device, id))
-        .or_else(|| machine.map(|id| (Kind::VirtualMachine, id)))
+    device.map(|id| (Kind::Device, id)).or_else(|| machine.map(|id| (Kind::VirtualMachine, id)))
 }

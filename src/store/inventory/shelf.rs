@@ -174,12 +174,7 @@ pub(super) fn each(
 fn live(row: &Row<'_>) -> rusqlite::Result<Live> {
     let (kind, id) = object(row, 0, 1)?;
     let stamp: i64 = row.get(3)?;
-    Ok(Live {
-        kind,
-        id,
-        fields: coded(row, 2)?,
-        stamp: Some(stamp.to_string().into()),
-    })
+    Ok(Live { kind, id, fields: coded(row, 2)?, stamp: Some(stamp.to_string().into()) })
 }
 
 /// The references in a value.
