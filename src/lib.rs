@@ -55,4 +55,5 @@ pub mod http;
 pub mod journal;
 pub mod progress;
 pub mod secret;
+pub mod store;
 pub mod suggest;
