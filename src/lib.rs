@@ -51,6 +51,7 @@ pub mod collect;
 pub mod config;
 pub mod domain;
 pub mod duration;
+pub mod engine;
 pub mod http;
 pub mod journal;
 pub mod progress;

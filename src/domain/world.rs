@@ -75,6 +75,14 @@ impl World {
         self.objects.insert((live.kind, live.id), live);
     }
 
+    /// Takes in what was read of further kinds.
+    pub fn absorb(&mut self, more: World) {
+        self.objects.extend(more.objects);
+        self.read.extend(more.read);
+        self.supported.extend(more.supported);
+        self.marked.extend(more.marked);
+    }
+
     /// The object of a kind and id.
     #[must_use]
     pub fn get(&self, kind: Kind, id: u64) -> Option<&Live> {

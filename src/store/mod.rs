@@ -55,7 +55,6 @@ pub use inventory::Local;
 pub use memory::{Last, Memory, Remembered};
 pub use recorder::RunRecorder;
 pub use retention::Retention;
-pub use sighting::{Sighting, Witness};
 pub use sink::SinkId;
 
 use lock::WriteLock;

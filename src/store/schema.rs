@@ -141,21 +141,23 @@ CREATE TABLE reclaims (
 
 CREATE TABLE sightings (
     sink INTEGER NOT NULL REFERENCES sinks,
-    thing TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    object INTEGER NOT NULL,
     misses INTEGER NOT NULL,
     first_missed INTEGER,
     retired INTEGER,
-    PRIMARY KEY (sink, thing)
+    PRIMARY KEY (sink, kind, object)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE witnesses (
     sink INTEGER NOT NULL,
-    thing TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    object INTEGER NOT NULL,
     source TEXT NOT NULL,
     place TEXT NOT NULL,
     last_seen INTEGER NOT NULL,
-    PRIMARY KEY (sink, thing, source, place),
-    FOREIGN KEY (sink, thing) REFERENCES sightings ON DELETE CASCADE
+    PRIMARY KEY (sink, kind, object, source, place),
+    FOREIGN KEY (sink, kind, object) REFERENCES sightings ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE harvests (

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::*;
+use crate::domain::absence::{Sighting, Witness};
 use crate::domain::object::{Field, Kind, ObjectKey, ObjectRef, Why};
 use crate::domain::observation::Segment;
 use crate::domain::outcome::Outcome;
@@ -430,11 +431,7 @@ fn sightings_and_observations_come_back_as_they_were_given() {
         first_missed: Some(at(3)),
         retired: None,
     };
-    let things = [
-        (ObjectKey::new(Kind::Device, "a"), sighting),
-        (ObjectKey::new(Kind::Device, "b"), Sighting::default()),
-    ]
-    .into();
+    let things = [((Kind::Device, 1), sighting), ((Kind::Device, 2), Sighting::default())].into();
     store.save_sightings(&sink, &things).unwrap();
     store.save_sightings(&sink, &things).unwrap();
     assert_eq!(store.sightings(&sink).unwrap(), things);

@@ -1,0 +1,373 @@
+//! From what was seen to a plan that may be printed, saved or applied.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use super::gather::{Asked, Picture, picture};
+use super::{EngineError, Sink};
+use crate::domain::absence::{self, Sightings, Vanished};
+use crate::domain::desire::desire;
+use crate::domain::diff::{Comparison, Resolved, diff, sort};
+use crate::domain::guard::{Cap, Refusal, guard};
+use crate::domain::inventory::{Ambiguity, Inventory};
+use crate::domain::matching::{Matches, match_hosts};
+use crate::domain::memory::{Memory, Recollection, Written};
+use crate::domain::name::SourceName;
+use crate::domain::object::{Desired, Field, Kind};
+use crate::domain::plan::Plan;
+use crate::domain::settings::Policy;
+use crate::domain::value::SmallMap;
+use crate::domain::world::{Need, World};
+use crate::store::{Landed, PendingIntent, Recovered, Store};
+
+/// What drafting and applying go by.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// What a person decided.
+    pub policy: Policy,
+    /// What earlier runs left behind.
+    pub store: Arc<Store>,
+    /// Where to write.
+    pub sink: Sink,
+    /// Sources that are configured and were not asked.
+    pub unasked: Vec<SourceName>,
+    /// Limits that a person lifted for this run.
+    pub allowed: BTreeSet<Cap>,
+}
+
+/// A plan and everything that led to it.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// What was seen.
+    pub picture: Picture,
+    /// What stood.
+    pub world: World,
+    /// Which objects stand for which hosts.
+    pub matches: Matches,
+    /// What should stand.
+    pub desired: Desired,
+    /// Which objects stand for what should.
+    pub resolved: Resolved,
+    /// What is left to do.
+    pub plan: Plan,
+    /// The limits that the plan exceeds.
+    pub refusals: Vec<Refusal>,
+    /// What earlier runs wrote.
+    pub memory: Memory,
+    /// What to remember of presence and absence when the run is done.
+    pub sightings: Sightings,
+    /// What vanished all at once.
+    pub vanished: Vec<Vanished>,
+}
+
+impl Draft {
+    /// Every question that a person should settle.
+    #[must_use]
+    pub fn ambiguities(&self) -> Vec<Ambiguity> {
+        let mut all = self.picture.inventory.ambiguities.clone();
+        all.extend(self.matches.ambiguities.iter().cloned());
+        all.sort();
+        all.dedup_by(|a, b| a.id == b.id);
+        all
+    }
+}
+
+/// Drafts a plan from what was asked.
+///
+/// # Errors
+/// When the store or the sink cannot be read.
+pub async fn draft(asked: Vec<Asked>, context: &Context) -> Result<Draft, EngineError> {
+    let policy = &context.policy;
+    let now = Timestamp::now();
+    let picture = picture(asked, &context.unasked, Some(&context.store), policy)?;
+    let before = context.store.sightings(&context.sink.id())?;
+    let need = need(&picture.inventory, policy, &before);
+    let mut world = context.sink.snapshot(&need).await?;
+    let memory = memory(context, &world, &before).await?;
+
+    let matches = match_hosts(&picture.inventory, &world, &memory, &picture.covered, policy);
+    let (mut desired, mut told) = desire(&picture.inventory, &matches, &world, policy);
+    // What is wanted may refer to kinds that nobody expected: they have to be known first.
+    let more: BTreeSet<Kind> = desired
+        .objects
+        .values()
+        .map(|object| object.kind)
+        .filter(|kind| !world.read.contains(kind))
+        .collect();
+    if !more.is_empty() {
+        world.absorb(context.sink.snapshot(&Need { kinds: more }).await?);
+        (desired, told) = desire(&picture.inventory, &matches, &world, policy);
+    }
+    let about = Comparison {
+        inventory: &picture.inventory,
+        matches: &matches,
+        world: &world,
+        memory: &memory,
+        ownership: &policy.ownership,
+        instance: policy.instance.as_str(),
+        tag: &policy.tag,
+    };
+    let (mut plan, resolved) = diff(&desired, &about);
+    let missing = absence::judge(
+        &absence::Ground {
+            inventory: &picture.inventory,
+            desired: &desired,
+            resolved: &resolved,
+            world: &world,
+            memory: &memory,
+            covered: &picture.covered,
+            instance: policy.instance.as_str(),
+            rules: &policy.absence,
+            now,
+        },
+        &before,
+    );
+    plan.changes.extend(missing.changes);
+    plan.diagnostics.extend(told);
+    sort(&mut plan);
+    let refusals = guard(
+        &plan,
+        &missing.vanished,
+        &world,
+        policy.instance.as_str(),
+        &policy.guard,
+        &context.allowed,
+    );
+    Ok(Draft {
+        picture,
+        world,
+        matches,
+        desired,
+        resolved,
+        plan,
+        refusals,
+        memory,
+        sightings: missing.sightings,
+        vanished: missing.vanished,
+    })
+}
+
+/// The kinds that a run may touch: what every run can, what was seen, and what the
+/// agent keeps already.
+fn need(inventory: &Inventory, policy: &Policy, before: &Sightings) -> Need {
+    use Kind::{
+        Cable, Cluster, ClusterType, CustomField, Device, DeviceRole, DeviceType, Interface,
+        InventoryItem, IpAddress, IpRange, Location, MacAddress, Manufacturer, Platform, Prefix,
+        Service, Site, Tag, Tenant, VirtualDisk, VirtualMachine, Vlan, VlanGroup, VmInterface, Vrf,
+    };
+    let mut kinds: BTreeSet<Kind> = [
+        Tag,
+        CustomField,
+        Manufacturer,
+        DeviceRole,
+        Site,
+        DeviceType,
+        Device,
+        VirtualMachine,
+        Interface,
+        VmInterface,
+        MacAddress,
+        IpAddress,
+        Prefix,
+    ]
+    .into();
+    kinds.extend(before.keys().map(|(kind, _)| *kind));
+    let hosts = &inventory.hosts;
+    let mut also = |condition: bool, more: &[Kind]| {
+        if condition {
+            kinds.extend(more);
+        }
+    };
+    also(
+        !inventory.clusters.is_empty() || hosts.iter().any(|host| host.is_virtual()),
+        &[Cluster, ClusterType],
+    );
+    also(hosts.iter().any(|host| !host.disks.is_empty()), &[VirtualDisk]);
+    also(hosts.iter().any(|host| !host.services.is_empty()), &[Service]);
+    also(hosts.iter().any(|host| !host.components.is_empty()), &[InventoryItem]);
+    also(hosts.iter().flat_map(|host| &host.interfaces).any(|i| i.neighbor.is_some()), &[Cable]);
+    also(
+        !inventory.vlans.is_empty()
+            || inventory.prefixes.iter().any(|prefix| prefix.vlan.is_some()),
+        &[Vlan],
+    );
+    also(!inventory.ranges.is_empty(), &[IpRange]);
+    let defaults = &policy.defaults;
+    let rules = || policy.rules.0.iter().map(|rule| &rule.set);
+    also(defaults.vrf.is_some() || rules().any(|set| set.vrf.is_some()), &[Vrf]);
+    also(defaults.tenant.is_some() || rules().any(|set| set.tenant.is_some()), &[Tenant]);
+    also(defaults.location.is_some() || rules().any(|set| set.location.is_some()), &[Location]);
+    also(defaults.vlan_group.is_some(), &[VlanGroup]);
+    use crate::domain::observation::HostAttribute as Attribute;
+    let states = |attribute: Attribute| hosts.iter().any(|host| host.facts.contains(&attribute));
+    also(states(Attribute::Platform), &[Platform]);
+    also(states(Attribute::Location), &[Location]);
+    also(states(Attribute::Tenant), &[Tenant]);
+    Need { kinds }
+}
+
+/// What earlier runs left behind, with what a killed one left in doubt, and rebuilt
+/// from the sink where the store knows nothing.
+async fn memory(
+    context: &Context,
+    world: &World,
+    sightings: &Sightings,
+) -> Result<Memory, EngineError> {
+    let store = &context.store;
+    let sink = context.sink.id();
+    recover(context, world)?;
+    let bindings = store.bindings(&sink)?;
+    let mut memory = Memory {
+        identities: bindings
+            .natives
+            .iter()
+            .map(|(key, object)| (key.as_str().into(), *object))
+            .collect(),
+        bindings: bindings.objects,
+        objects: remembered(store, context)?,
+        reclaimed: store
+            .reclaims(&sink)?
+            .iter()
+            .map(|wish| (wish.kind, wish.id, wish.field))
+            .collect(),
+    };
+    for (object, sighting) in sightings {
+        if sighting.retired.is_some() {
+            memory.objects.entry(*object).or_default().retired = true;
+        }
+    }
+    let instance = context.policy.instance.as_str();
+    let unknown: Vec<(Kind, u64)> = world
+        .iter()
+        .filter(|live| live.field(Field::AgentInstance).as_text() == Some(instance))
+        .map(|live| (live.kind, live.id))
+        .filter(|object| memory.objects.get(object).is_none_or(|known| known.fields.is_empty()))
+        .collect();
+    if !unknown.is_empty() {
+        let rebuilt = context.sink.recollect(&unknown).await?;
+        if store.is_writable() {
+            store.remember(&sink, &as_remembered(&rebuilt))?;
+        }
+        for (object, recollection) in rebuilt {
+            memory.objects.insert(object, recollection);
+        }
+    }
+    Ok(memory)
+}
+
+fn remembered(
+    store: &Store,
+    context: &Context,
+) -> Result<BTreeMap<(Kind, u64), Recollection>, EngineError> {
+    let sink = context.sink.id();
+    let stamps = store.stamps(&sink)?;
+    let mut objects: BTreeMap<(Kind, u64), Recollection> = BTreeMap::new();
+    for (object, fields) in store.memory(&sink)? {
+        let fields: SmallMap<Field, Written> = fields
+            .into_iter()
+            .map(|(field, last)| {
+                let settled = last.settled.unwrap_or_else(|| last.wanted.clone());
+                (field, Written { wanted: last.wanted, settled })
+            })
+            .collect();
+        objects.insert(
+            object,
+            Recollection { fields, stamp: stamps.get(&object).cloned(), retired: false },
+        );
+    }
+    Ok(objects)
+}
+
+fn as_remembered(rebuilt: &BTreeMap<(Kind, u64), Recollection>) -> Vec<crate::store::Remembered> {
+    let why = || crate::domain::object::Why::Agent("learnt from the change log".into());
+    rebuilt
+        .iter()
+        .flat_map(|((kind, id), recollection)| {
+            recollection.fields.iter().map(move |(field, written)| crate::store::Remembered {
+                kind: *kind,
+                id: *id,
+                field: *field,
+                last: crate::store::Last {
+                    wanted: written.wanted.clone(),
+                    settled: Some(written.settled.clone()),
+                    why: why(),
+                    run: None,
+                },
+            })
+        })
+        .collect()
+}
+
+/// Compares what a killed run was about to write with what stands.
+fn recover(context: &Context, world: &World) -> Result<(), EngineError> {
+    let store = &context.store;
+    let sink = context.sink.id();
+    if !store.is_writable() {
+        return Ok(());
+    }
+    let pending = store.pending_intents(&sink)?;
+    let recovered: Vec<Recovered> = pending
+        .iter()
+        // What was not read cannot be compared; it stays in doubt for a run that reads it.
+        .filter(|intent| world.read.contains(&intent.change.kind))
+        .map(|intent| Recovered {
+            run: intent.run,
+            place: intent.place,
+            landed: landed(intent, world, context),
+        })
+        .collect();
+    if !recovered.is_empty() {
+        store.recover(&sink, &recovered)?;
+    }
+    Ok(())
+}
+
+fn landed(intent: &PendingIntent, world: &World, context: &Context) -> Landed {
+    let change = &intent.change;
+    let by_mark = || {
+        let name = change.key.as_str().split_once(':').map_or("", |(_, name)| name);
+        let own = |live: &&crate::domain::world::Live| {
+            live.field(Field::AgentInstance).as_text() == Some(context.policy.instance.as_str())
+                && live.field(Field::AgentKey).as_text() == Some(name)
+        };
+        world.of(change.kind).find(own)
+    };
+    let live = match intent.id {
+        Some(id) => world.get(change.kind, id),
+        None => by_mark(),
+    };
+    match (live, change.action) {
+        (None, crate::domain::plan::Action::Delete) => Landed::Gone,
+        (None, _) => Landed::Nothing,
+        (Some(live), _) => {
+            let intended = intent.steps.iter().flat_map(|step| &step.fields);
+            let fields = intended
+                .filter_map(|field| {
+                    let after = &change.fields.get(field)?.after;
+                    let stands = live.fields.get(field)?;
+                    same(after, stands).then(|| (*field, stands.clone()))
+                })
+                .collect();
+            Landed::Stands { id: live.id, fields }
+        }
+    }
+}
+
+/// Whether what stands is what was intended. A reference to what the same plan made
+/// cannot be compared by id any more: that something stands there is enough.
+fn same(after: &crate::domain::value::Value, stands: &crate::domain::value::Value) -> bool {
+    use crate::domain::object::ObjectRef;
+    use crate::domain::value::Value;
+    match (after, stands) {
+        (Value::Ref(ObjectRef::Planned(kind, _)), Value::Ref(stands)) => *kind == stands.kind(),
+        (Value::Refs(after), Value::Refs(stands)) => {
+            let known = |reference: &ObjectRef| {
+                matches!(reference, ObjectRef::Planned(..)) || stands.contains(reference)
+            };
+            after.len() == stands.len() && after.iter().all(known)
+        }
+        _ => after == stands,
+    }
+}

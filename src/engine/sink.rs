@@ -1,0 +1,85 @@
+//! Where a run writes: NetBox, or the local inventory where none is configured.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::EngineError;
+use crate::domain::memory::Recollection;
+use crate::domain::object::Kind;
+use crate::domain::outcome::Outcome;
+use crate::domain::plan::Plan;
+use crate::domain::world::{Need, World};
+use crate::journal::Journal;
+use crate::progress::Progress;
+use crate::store::{Local, SinkId, Store};
+
+/// Where a run writes.
+#[derive(Debug, Clone)]
+pub enum Sink {
+    /// The inventory in the store.
+    Local(Local),
+}
+
+impl Sink {
+    /// The local inventory of a store.
+    #[must_use]
+    pub fn local(store: &Arc<Store>) -> Self {
+        Sink::Local(Local::new(Arc::clone(store)))
+    }
+
+    /// By what the store knows it.
+    #[must_use]
+    pub fn id(&self) -> SinkId {
+        match self {
+            Sink::Local(_) => SinkId::local(),
+        }
+    }
+
+    pub(super) async fn snapshot(&self, need: &Need) -> Result<World, EngineError> {
+        match self {
+            Sink::Local(local) => {
+                let (local, need) = (local.clone(), need.clone());
+                blocking(move || local.snapshot(&need)).await?.map_err(EngineError::from)
+            }
+        }
+    }
+
+    pub(super) async fn apply(
+        &self,
+        plan: Arc<Plan>,
+        journal: Arc<dyn Journal>,
+        progress: Arc<dyn Progress>,
+        cancel: CancellationToken,
+    ) -> Result<Vec<Outcome>, EngineError> {
+        match self {
+            Sink::Local(local) => {
+                let local = local.clone();
+                blocking(move || local.apply(&plan, &*journal, &*progress, &cancel)).await
+            }
+        }
+    }
+
+    /// What this agent last wrote into objects of which the store knows nothing, as far
+    /// as the sink itself tells.
+    pub(super) async fn recollect(
+        &self,
+        _objects: &[(Kind, u64)],
+    ) -> Result<BTreeMap<(Kind, u64), Recollection>, EngineError> {
+        match self {
+            // The inventory and what is remembered of it are one file: they are lost together.
+            Sink::Local(_) => Ok(BTreeMap::new()),
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| {
+        EngineError::Run(
+            "the local inventory failed by a defect of the agent; please report it".to_owned(),
+        )
+    })
+}
