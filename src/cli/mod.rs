@@ -13,12 +13,20 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
+mod ambiguities;
+mod collect;
 mod completions;
 mod config;
+mod conflicts;
 mod console;
 mod exit;
+mod explain;
+mod history;
 mod logging;
+mod plan;
 mod progress;
+mod session;
+mod sync;
 mod usage;
 
 pub use console::Console;
@@ -111,6 +119,55 @@ impl Colour {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Ask the sources and print what they say
+    #[command(after_help = "\
+Examples:
+  netbox-agent collect
+  netbox-agent collect lan --save monday.jsonl")]
+    Collect(collect::CollectArgs),
+    /// Show what a sync would change, and change nothing
+    #[command(after_help = "\
+Examples:
+  netbox-agent plan
+  netbox-agent plan --out plan.json && netbox-agent sync --plan plan.json
+  netbox-agent plan --from monday.jsonl --format json")]
+    Plan(plan::PlanArgs),
+    /// Ask the sources, and make NetBox (or the local inventory) true
+    #[command(after_help = "\
+Examples:
+  netbox-agent sync --dry-run
+  netbox-agent sync
+  netbox-agent sync --allow retires")]
+    Sync(sync::SyncArgs),
+    /// Explain a thing: who said what, what joined it, which value won, what became of it
+    #[command(after_help = "\
+Examples:
+  netbox-agent explain 192.0.2.7
+  netbox-agent explain bc:24:11:aa:bb:cc
+  netbox-agent explain plex --from monday.jsonl")]
+    Explain(explain::ExplainArgs),
+    /// List the questions that only a person can settle
+    Ambiguities(ambiguities::AmbiguitiesArgs),
+    /// List the fields that were kept because a person changed them
+    Conflicts(conflicts::ConflictsArgs),
+    /// Give a field, or all fields of an object, back to the agent
+    #[command(after_help = "\
+Examples:
+  netbox-agent reclaim device/42 name
+  netbox-agent reclaim virtual_machine/7")]
+    Reclaim(conflicts::ReclaimArgs),
+    /// List runs, or show what one changed
+    #[command(after_help = "\
+Examples:
+  netbox-agent history
+  netbox-agent history 41 --format json")]
+    History(history::HistoryArgs),
+    /// Undo a run; what anybody changed since stays
+    #[command(after_help = "\
+Examples:
+  netbox-agent rollback 41 --dry-run
+  netbox-agent rollback 41")]
+    Rollback(history::RollbackArgs),
     /// Write, check and show the configuration
     Config(config::ConfigArgs),
     /// Print a script that completes the command line in a shell
@@ -137,13 +194,21 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Failur
 
 fn dispatch(verb: Verb, console: &Console) -> Result<Exit, Failure> {
     match verb {
+        Verb::Collect(args) => wait(console, collect::run(&args, console)),
+        Verb::Explain(args) => wait(console, explain::run(&args, console)),
+        Verb::Ambiguities(args) => wait(console, ambiguities::run(&args, console)),
+        Verb::Conflicts(args) => wait(console, conflicts::list(&args, console)),
+        Verb::Reclaim(args) => wait(console, conflicts::reclaim(&args, console)),
+        Verb::History(args) => wait(console, history::run(&args, console)),
+        Verb::Rollback(args) => wait(console, history::rollback(&args, console)),
+        Verb::Plan(args) => wait(console, plan::run(&args, console)),
+        Verb::Sync(args) => wait(console, sync::run(&args, console)),
         Verb::Config(args) => config::run(&args, console),
         Verb::Completions(args) => completions::run(&args, &mut Arguments::command(), console),
     }
 }
 
 /// Runs a verb that waits: on the runtime, with the signals that end it.
-#[expect(dead_code, reason = "the verbs that wait come next")]
 fn wait(
     console: &Console,
     work: impl Future<Output = Result<Exit, Failure>>,

@@ -7,9 +7,10 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Draft, EngineError, recall};
-use crate::domain::object::{Kind, ObjectKey};
+use crate::domain::object::{Field, Kind, ObjectKey};
 use crate::domain::outcome::Outcome;
-use crate::domain::plan::{Action, Plan};
+use crate::domain::plan::{Action, Change, FieldChange, Plan};
+use crate::domain::world::{Need, World};
 use crate::journal::Journal;
 use crate::progress::Progress;
 use crate::store::{Bindings, OpenConflict, Reclaim, RunEnd, RunRecorder, RunStart};
@@ -186,4 +187,60 @@ fn is_fulfilled(draft: &Draft, outcomes: &[Outcome], wish: &Reclaim) -> bool {
         let about = change.kind == wish.kind && change.id == Some(wish.id);
         !about || outcome.is_applied()
     })
+}
+
+/// Applies a saved plan. What changed since it was made is left out object by object,
+/// and so is what stands already.
+///
+/// # Errors
+/// When the sink cannot be read, or the store fails before anything was written.
+pub async fn apply_plan(
+    plan: &Plan,
+    context: &Context,
+    progress: &Arc<dyn Progress>,
+    cancel: &CancellationToken,
+) -> Result<(i64, Vec<Outcome>), EngineError> {
+    let kinds = plan.changes.iter().map(|change| change.kind).collect();
+    let world = context.sink.snapshot(&Need { kinds }).await?;
+    let instance = context.policy.instance.as_str();
+    let stale: Vec<Option<&str>> =
+        plan.changes.iter().map(|change| staleness(change, &world, instance)).collect();
+    let fresh: Vec<usize> =
+        (0..plan.changes.len()).filter(|&place| stale[place].is_none()).collect();
+    let rest = Plan {
+        changes: fresh.iter().map(|&place| plan.changes[place].clone()).collect(),
+        ..Plan::default()
+    };
+    let recorder = begin(context, "sync --plan")?;
+    let written = write(&rest, context, &recorder, progress, cancel).await?;
+    let mut outcomes: Vec<Outcome> = stale
+        .iter()
+        .map(|why| Outcome::Skipped { because: why.unwrap_or_default().to_owned() })
+        .collect();
+    for (place, outcome) in fresh.into_iter().zip(written) {
+        outcomes[place] = outcome;
+    }
+    let complete = outcomes.iter().all(Outcome::is_applied);
+    finish(&recorder, plan, if complete { "done" } else { "partial" })?;
+    Ok((recorder.run(), outcomes))
+}
+
+/// Why a change of a saved plan must not be made any more.
+fn staleness(change: &Change, world: &World, instance: &str) -> Option<&'static str> {
+    let Some(id) = change.id else {
+        let name = change.key.as_str().split_once(':').map_or("", |(_, name)| name);
+        let made = world.of(change.kind).any(|live| {
+            live.field(Field::AgentInstance).as_text() == Some(instance)
+                && live.field(Field::AgentKey).as_text() == Some(name)
+        });
+        return made.then_some("it was made since");
+    };
+    let Some(live) = world.get(change.kind, id) else { return Some("it is gone since") };
+    let moved = |(field, planned): (&Field, &FieldChange)| live.field(*field) != &planned.before;
+    match (&change.stamp, &live.stamp) {
+        (Some(planned), Some(stands)) if planned == stands => None,
+        (Some(_), Some(_)) => Some("it was changed since"),
+        _ if change.fields.iter().any(moved) => Some("it was changed since"),
+        _ => None,
+    }
 }

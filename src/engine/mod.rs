@@ -14,7 +14,7 @@ mod sink;
 use crate::collect::CollectError;
 use crate::store::StoreError;
 
-pub use apply::{Report, apply};
+pub use apply::{Report, apply, apply_plan};
 pub use draft::{Context, Draft, draft};
 pub use gather::{Asked, Picture, gather, read_files};
 pub use rollback::{Undo, undo};

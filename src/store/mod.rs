@@ -123,6 +123,22 @@ impl Store {
         Ok(Store { path: path.to_path_buf(), connection: Mutex::new(connection), lock: None })
     }
 
+    /// An empty store that lives as long as this value: for looking at what would be,
+    /// where nothing was kept yet and nothing shall be.
+    ///
+    /// # Errors
+    /// When SQLite has no memory for it.
+    pub fn in_memory() -> Result<Self, StoreError> {
+        let path = Path::new(":memory:");
+        let opened = Connection::open_in_memory().and_then(|mut connection| {
+            connection.pragma_update(None, "foreign_keys", true)?;
+            schema::migrate(&mut connection, 0, schema::latest())?;
+            Ok(connection)
+        });
+        let connection = opened.map_err(|error| StoreError::sql(Attempt::Open, path, &error))?;
+        Ok(Store { path: path.to_path_buf(), connection: Mutex::new(connection), lock: None })
+    }
+
     /// The store's file.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -35,15 +35,15 @@ impl Local {
         Local { store }
     }
 
-    /// All objects of the kinds that are needed. Every kind is supported, and all
-    /// that NetBox marks can carry the agent's marks.
+    /// All objects of the kinds that are needed. Every kind is supported but custom
+    /// fields: what they would hold is part of each object here.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn snapshot(&self, need: &Need) -> Result<World, StoreError> {
         let mut world = World::default();
         world.read.clone_from(&need.kinds);
-        world.supported.extend(Kind::ALL);
+        world.supported.extend(Kind::ALL.iter().filter(|kind| **kind != Kind::CustomField));
         let marked = Kind::ALL.iter().filter(|kind| kind.is_marked());
         world.marked.extend(marked);
         self.store.reading(|connection| {

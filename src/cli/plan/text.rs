@@ -1,0 +1,212 @@
+//! A plan as a person reads it: object, field, before → after, and who says so.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use crate::domain::diagnostic::Severity;
+use crate::domain::guard::Refusal;
+use crate::domain::object::{Desired, Field, ObjectRef};
+use crate::domain::outcome::Outcome;
+use crate::domain::plan::{Action, Change, Plan};
+use crate::domain::value::Value;
+use crate::domain::world::World;
+
+/// Names for references, so that a person sees `Main` and not `site 3`.
+#[derive(Clone, Copy)]
+pub(in crate::cli) struct Names<'a> {
+    pub(in crate::cli) world: Option<&'a World>,
+    pub(in crate::cli) desired: Option<&'a Desired>,
+}
+
+impl Names<'_> {
+    fn reference(&self, reference: &ObjectRef) -> String {
+        let name = match reference {
+            ObjectRef::Live(kind, id) => self
+                .world
+                .and_then(|world| world.get(*kind, *id))
+                .map(|live| live.name().to_owned()),
+            ObjectRef::Planned(_, key) => {
+                let object = self.desired.and_then(|desired| desired.objects.get(key));
+                object.map(|object| object.label.to_string())
+            }
+        };
+        name.filter(|name| !name.is_empty()).unwrap_or_else(|| reference.to_string())
+    }
+
+    pub(in crate::cli) fn value(&self, value: &Value) -> String {
+        match value {
+            Value::Ref(reference) => self.reference(reference),
+            Value::Refs(refs) if !refs.is_empty() => {
+                let mut names: Vec<String> =
+                    refs.iter().map(|reference| self.reference(reference)).collect();
+                names.sort();
+                names.join(", ")
+            }
+            Value::Text(text) => crate::domain::name::visible(text, 120),
+            other => other.to_string(),
+        }
+    }
+}
+
+/// How an action is marked at the beginning of a line.
+fn mark(action: Action) -> char {
+    match action {
+        Action::Create => '+',
+        Action::Update => '~',
+        Action::Move => '>',
+        Action::Retire => '!',
+        Action::Delete => '-',
+    }
+}
+
+/// The whole plan.
+pub(in crate::cli) fn plan(plan: &Plan, names: Names<'_>) -> String {
+    let mut text = String::new();
+    for change in &plan.changes {
+        one(&mut text, change, names);
+    }
+    if !plan.conflicts.is_empty() {
+        text.push_str("\nKept, because a person changed it:\n");
+        for conflict in &plan.conflicts {
+            let _ = writeln!(
+                text,
+                "  {} {}: {} is `{}`, sources say `{}` ({})",
+                conflict.kind.label(),
+                conflict.label,
+                conflict.field,
+                names.value(&conflict.live),
+                names.value(&conflict.want),
+                conflict.why
+            );
+        }
+    }
+    let told: Vec<_> =
+        plan.diagnostics.iter().filter(|told| told.severity > Severity::Note).collect();
+    if !told.is_empty() {
+        text.push('\n');
+        for told in told {
+            let _ = writeln!(text, "{told}");
+        }
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{}", summary(plan));
+    text
+}
+
+fn one(text: &mut String, change: &Change, names: Names<'_>) {
+    let _ = write!(text, "{} {} {}", mark(change.action), change.kind.label(), change.label);
+    if !change.reason.is_empty() {
+        let _ = write!(text, "  ({})", change.reason);
+    }
+    text.push('\n');
+    if change.action == Action::Delete {
+        return;
+    }
+    for seat in &change.unseat {
+        let _ = writeln!(text, "    first leaves {} of {}", seat.field, seat.label);
+    }
+    let shown = |field: Field, after: &Value| {
+        let lone_tag =
+            matches!(after, Value::Refs(tags) if field == Field::Tags && tags.len() == 1);
+        change.action != Action::Create || !(is_bookkeeping(field) || lone_tag)
+    };
+    for (field, value) in change.fields.iter().filter(|(field, value)| shown(**field, &value.after))
+    {
+        let after = names.value(&value.after);
+        let value_text = match change.action {
+            Action::Create => after,
+            _ => format!("{} → {after}", names.value(&value.before)),
+        };
+        let _ = writeln!(text, "    {field:<20} {value_text}   [{}]", value.why);
+    }
+}
+
+/// Fields of a new object that say nothing a person would review.
+fn is_bookkeeping(field: Field) -> bool {
+    field.is_mark() || matches!(field, Field::Slug | Field::Color | Field::VmRole)
+}
+
+/// One line that counts a plan.
+pub(in crate::cli) fn summary(plan: &Plan) -> String {
+    let mut counts: BTreeMap<Action, usize> = BTreeMap::new();
+    for change in &plan.changes {
+        *counts.entry(change.action).or_insert(0) += 1;
+    }
+    let count = |action| counts.get(&action).copied().unwrap_or(0);
+    if plan.is_empty() {
+        return match plan.conflicts.len() {
+            0 => "Nothing to do: everything is as it should be.".to_owned(),
+            kept => format!("Nothing to do; {kept} fields kept as a person set them."),
+        };
+    }
+    format!(
+        "Plan: {} to create, {} to update, {} to move, {} to retire, {} to delete; {} fields kept as a person set them.",
+        count(Action::Create),
+        count(Action::Update),
+        count(Action::Move),
+        count(Action::Retire),
+        count(Action::Delete),
+        plan.conflicts.len()
+    )
+}
+
+/// One line that counts how a plan ended.
+pub(in crate::cli) fn ended(plan: &Plan, outcomes: &[Outcome]) -> String {
+    let count = |word: &str| outcomes.iter().filter(|outcome| outcome.word() == word).count();
+    let of = plan.changes.len();
+    if of == 0 {
+        return summary(plan);
+    }
+    format!(
+        "Applied {} of {of} changes; {} failed, {} skipped, {} not reached.",
+        count("applied"),
+        count("failed"),
+        count("skipped"),
+        count("not_reached")
+    )
+}
+
+/// What did not end well, one line each.
+pub(in crate::cli) fn unhappy(plan: &Plan, outcomes: &[Outcome]) -> String {
+    let mut text = String::new();
+    for (change, outcome) in plan.changes.iter().zip(outcomes) {
+        if !outcome.is_applied() {
+            let _ = writeln!(
+                text,
+                "{} {} {}: {outcome}",
+                mark(change.action),
+                change.kind.label(),
+                change.label
+            );
+        }
+    }
+    text
+}
+
+/// Why the guard refuses, what would change, and what would allow it.
+pub(in crate::cli) fn refusal(refusals: &[Refusal]) -> String {
+    let mut text = String::new();
+    for refusal in refusals {
+        let what = match &refusal.source {
+            Some(source) => format!(
+                "{source} misses {} of {} hosts that it saw in its last run",
+                refusal.number, refusal.total
+            ),
+            None => format!("{} {} of {} objects", refusal.number, refusal.cap, refusal.total),
+        };
+        let _ = writeln!(
+            text,
+            "{what}; the limit is {}. Allow it with --allow {}",
+            refusal.limit, refusal.cap
+        );
+        for object in refusal.objects.iter().take(20) {
+            let _ = writeln!(text, "  {object}");
+        }
+        if refusal.objects.len() > 20 {
+            let _ = writeln!(text, "  … and {} more", refusal.objects.len() - 20);
+        }
+    }
+    text
+}
