@@ -349,7 +349,7 @@ impl Work<'_> {
                 continue;
             };
             let link = Link { kind, id: holder, field: seat.field };
-            rules::clear(self.shelf, link, change.kind, id)?;
+            rules::clear(self.shelf, link, change.kind, id, Shelf::put)?;
             touched.push((kind, holder));
         }
         Ok(touched)

@@ -91,7 +91,7 @@ fn delete_within(
         }
         match on_delete(link) {
             OnDelete::Part => delete_within(shelf, link.kind, link.id, going)?,
-            OnDelete::Clear => clear(shelf, link, kind, id)?,
+            OnDelete::Clear => clear(shelf, link, kind, id, Shelf::put_quietly)?,
             OnDelete::Protect => {
                 let name = shelf
                     .get(link.kind, link.id)?
@@ -107,7 +107,14 @@ fn delete_within(
 }
 
 /// Takes a reference out of a field of another object.
-pub(super) fn clear(shelf: Shelf<'_>, link: Link, kind: Kind, id: u64) -> Result<(), Refusal> {
+/// Written with a new stamp where the agent asks for it, quietly where it follows from a deletion.
+pub(super) fn clear<'s>(
+    shelf: Shelf<'s>,
+    link: Link,
+    kind: Kind,
+    id: u64,
+    put: impl FnOnce(Shelf<'s>, Kind, u64, &Fields, Option<&str>) -> rusqlite::Result<()>,
+) -> Result<(), Refusal> {
     let Some(holder) = shelf.get(link.kind, link.id)? else {
         return Ok(());
     };
@@ -123,7 +130,7 @@ pub(super) fn clear(shelf: Shelf<'_>, link: Link, kind: Kind, id: u64) -> Result
         left => after.insert(link.field, left),
     };
     let identity = identity(link.kind, &after);
-    shelf.put(link.kind, link.id, &after, identity.as_deref())?;
+    put(shelf, link.kind, link.id, &after, identity.as_deref())?;
     Ok(())
 }
 

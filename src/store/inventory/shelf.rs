@@ -87,6 +87,24 @@ impl<'c> Shelf<'c> {
         self.link(kind, id, fields)
     }
 
+    /// Replaces an object's fields without a new stamp: what the inventory clears by itself
+    /// is nobody's edit, and a plan made before it still holds.
+    pub(super) fn put_quietly(
+        self,
+        kind: Kind,
+        id: u64,
+        fields: &Fields,
+        identity: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        self.connection
+            .prepare_cached(
+                "UPDATE inventory SET fields = ?3, identity = ?4 WHERE kind = ?1 AND id = ?2",
+            )?
+            .execute(params![kind.as_str(), id_to_sql(id)?, fields.to_text(), identity])?;
+        self.unlink(kind, id)?;
+        self.link(kind, id, fields)
+    }
+
     /// Takes an object out. What refers to it must have been dealt with.
     pub(super) fn remove(self, kind: Kind, id: u64) -> rusqlite::Result<()> {
         self.unlink(kind, id)?;
