@@ -56,6 +56,7 @@ pub(super) async fn open(
         sink,
         unasked: settings.disabled.clone(),
         allowed: allowed.iter().copied().collect::<BTreeSet<Cap>>(),
+        replay: false,
     };
     Ok(Session { settings, context })
 }
@@ -85,6 +86,7 @@ impl Session {
     ) -> Result<Vec<Asked>, Failure> {
         if !from.from.is_empty() {
             // Files stand for the sources that they name; all others are not asked.
+            self.context.replay = true;
             let asked = engine::read_files(&from.from).map_err(|error| failure(&error))?;
             let named: BTreeSet<_> = asked.iter().map(|asked| asked.source.clone()).collect();
             let configured = self.settings.sources.iter().map(|source| source.name.clone());

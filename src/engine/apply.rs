@@ -164,7 +164,9 @@ fn remember(
         }
     }
     store.save_sightings(&sink, &sightings)?;
-    recall::keep(store, &draft.picture.kept, Timestamp::now())?;
+    if !context.replay {
+        recall::keep(store, &draft.picture.kept, Timestamp::now())?;
+    }
     let wishes: Vec<Reclaim> = draft
         .memory
         .reclaimed

@@ -35,6 +35,9 @@ pub struct Context {
     pub unasked: Vec<SourceName>,
     /// Limits that a person lifted for this run.
     pub allowed: BTreeSet<Cap>,
+    /// Whether the observations come from files: then they are all there is, and what
+    /// earlier runs heard neither joins them nor is replaced by them.
+    pub replay: bool,
 }
 
 /// A plan and everything that led to it.
@@ -81,7 +84,8 @@ impl Draft {
 pub async fn draft(asked: Vec<Asked>, context: &Context) -> Result<Draft, EngineError> {
     let policy = &context.policy;
     let now = Timestamp::now();
-    let picture = picture(asked, &context.unasked, Some(&context.store), policy)?;
+    let recall = (!context.replay).then_some(&*context.store);
+    let picture = picture(asked, &context.unasked, recall, policy)?;
     let before = context.store.sightings(&context.sink.id())?;
     let need = need(&picture.inventory, policy, &before);
     let mut world = context.sink.snapshot(&need).await?;

@@ -1,6 +1,7 @@
 //! Devices and virtual machines with what belongs to them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -9,7 +10,7 @@ use super::super::inventory::{Claim, Fact, MergedHost};
 use super::super::makers;
 use super::super::name::DnsName;
 use super::super::object::{Field, Kind, ObjectKey, Why};
-use super::super::observation::{Form, HostAttribute};
+use super::super::observation::{Authority, Form, HostAttribute};
 use super::super::rules::{Decision, Subject, Target};
 use super::super::settings::Standing;
 use super::super::value::{Decimal, Value};
@@ -59,7 +60,7 @@ fn home(desk: &Desk<'_>, place: usize) -> Home {
         keep.unwrap_or(Standing::Device)
     };
     let held = host.held.is_some() || desk.matches.held.contains_key(&place);
-    let (name, named) = name(host);
+    let (name, named) = name(desk, host);
     let stated =
         host.facts.get(&HostAttribute::Site).and_then(|fact| fact.value().as_text().map(Arc::from));
     let (site, _, _) = desk.site_of(&decision, stated.as_ref().map(|site| (site, agent("stated"))));
@@ -76,18 +77,24 @@ fn home(desk: &Desk<'_>, place: usize) -> Home {
 }
 
 /// The name by which a person knows the host, else a makeshift that stays the same.
-fn name(host: &MergedHost) -> (Arc<str>, bool) {
-    let shortened = |name: &str| -> Option<Arc<str>> {
-        if name.parse::<std::net::IpAddr>().is_ok() {
-            return None;
-        }
-        match name.parse::<DnsName>() {
-            Ok(dns) if dns.is_qualified() => Some(dns.label().into()),
-            _ => Some(name.into()),
-        }
-    };
-    let known = host.text(HostAttribute::Name).or_else(|| host.text(HostAttribute::DnsName));
-    if let Some(name) = known.and_then(shortened).filter(|name| !name.is_empty()) {
+fn name(desk: &Desk<'_>, host: &MergedHost) -> (Arc<str>, bool) {
+    let known = [HostAttribute::Name, HostAttribute::DnsName]
+        .into_iter()
+        .filter_map(|attribute| host.facts.get(&attribute))
+        .find_map(|fact| {
+            let name = fact.value().as_text().filter(|name| name.parse::<IpAddr>().is_err())?;
+            // What a person or a hypervisor calls it is its name, dots and all; what DNS or
+            // a lease calls it is a host in a domain.
+            let given = matches!(
+                desk.inventory.authority(fact.winner().seen),
+                Authority::Person | Authority::Hypervisor
+            );
+            Some(match name.parse::<DnsName>() {
+                Ok(dns) if dns.is_qualified() && !given => dns.label().into(),
+                _ => Arc::<str>::from(name),
+            })
+        });
+    if let Some(name) = known {
         return (name, true);
     }
     let mac = host.macs().min().map(|mac| mac.to_string());
