@@ -24,10 +24,11 @@ use crate::domain::name::SourceName;
 use crate::domain::observation::{Observation, Segment};
 use crate::progress::Progress;
 
+pub mod exec;
 pub mod wire;
 
 /// Every kind of source, in the order in which help shows them.
-pub const KINDS: &[SourceKind] = &[];
+pub const KINDS: &[SourceKind] = &[SourceKind::of::<exec::ExecSettings>()];
 
 /// What a source brought home.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
