@@ -1,5 +1,7 @@
 //! What the papers say is so: the commands of the README are those that are run.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 fn read(name: &str) -> String {
@@ -26,4 +28,21 @@ fn links_within_the_repository_lead_somewhere() {
     for link in own {
         assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(link).exists(), "{link}");
     }
+}
+
+#[test]
+fn the_readmes_observation_can_be_read() {
+    use netbox_agent::collect::wire;
+    let readme = read("README.md");
+    let (_, after) = readme.split_once("```json\n").unwrap();
+    let (lines, _) = after.split_once("```").unwrap();
+    let context = wire::Context {
+        source: Some("shelf".parse().unwrap()),
+        segment: Default::default(),
+        at: "2024-05-01T12:00:00Z".parse().unwrap(),
+        evidence: "readme".into(),
+        place: "README.md".into(),
+    };
+    let harvest = wire::read(lines.as_bytes(), &context).unwrap();
+    assert_eq!((harvest.observations.len(), harvest.diagnostics.len()), (1, 0), "{harvest:?}");
 }
