@@ -206,6 +206,15 @@ fn netbox_needs_an_address_and_a_token() {
 }
 
 #[test]
+fn a_token_that_cannot_be_one_is_told_without_it() {
+    for token in ["Token 0123456789", "abc\\ndef", "tok\u{e9}n-s3cret"] {
+        let text = format!("[netbox]\nurl = \"https://netbox\"\ntoken = \"{token}\"\n");
+        let told = Scratch::new(&text).told(&[]);
+        assert!(told.contains("copied whole") && told.contains("token = …"), "{told}");
+    }
+}
+
+#[test]
 fn a_systemd_credential_serves_as_the_token() {
     let scratch = Scratch::new("[netbox]\nurl = \"https://netbox\"\n");
     scratch.put("netbox.token", "abc\n", 0o600);
