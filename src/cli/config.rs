@@ -1,9 +1,11 @@
 //! `config`: write a starting file, check it, show what is in effect.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use ipnet::IpNet;
 
 use super::console::Console;
 use super::exit::{Exit, Failure};
@@ -67,11 +69,14 @@ pub(super) fn run(args: &ConfigArgs, console: &Console) -> Result<Exit, Failure>
 fn init(args: &InitArgs, console: &Console) -> Result<Exit, Failure> {
     let path = args.path.clone().or_else(|| console.global().config.clone());
     let path = path.unwrap_or_else(config::default_path);
-    let text = config::starting_file(&[]);
+    let subnets = local_subnets();
+    let text = config::starting_file(&subnets);
     match config::write_new(&path, &text, args.force) {
         Ok(()) => {
+            let list: Vec<String> = subnets.iter().map(ToString::to_string).collect();
+            let found = if list.is_empty() { "no network" } else { &list.join(", ") };
             console.note(format_args!(
-                "wrote {}; edit it, then run `netbox-agent config check`",
+                "wrote {} with {found}; edit it, then run `netbox-agent config check`",
                 path.display()
             ));
             Ok(Exit::Done)
@@ -86,6 +91,24 @@ fn init(args: &InitArgs, console: &Console) -> Result<Exit, Failure> {
             Err(Failure::failed(format_args!("cannot write {}: {error}", path.display())))
         }
     }
+}
+
+/// The IPv4 networks that lie directly at this machine: those of interfaces that are up,
+/// but neither itself, nor tunnels, nor the bridges that container engines and
+/// hypervisors make for their guests, nor what is too large to be swept unasked.
+fn local_subnets() -> Vec<IpNet> {
+    const OF_GUESTS: [&str; 10] =
+        ["docker", "br-", "virbr", "lxcbr", "lxdbr", "incusbr", "podman", "cni", "flannel", "veth"];
+    let interfaces = pnet::datalink::interfaces().into_iter().filter(|interface| {
+        let link = interface.is_up() && !interface.is_loopback() && !interface.is_point_to_point();
+        link && !OF_GUESTS.iter().any(|name| interface.name.starts_with(name))
+    });
+    let nets = interfaces.flat_map(|interface| interface.ips).filter_map(|net| {
+        let net = IpNet::new(net.ip(), net.prefix()).ok()?.trunc();
+        let own = net.addr().is_ipv4() && (16..=30).contains(&net.prefix_len());
+        own.then_some(net)
+    });
+    nets.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn check(console: &Console) -> Result<Exit, Failure> {

@@ -25,6 +25,7 @@ mod history;
 mod logging;
 mod plan;
 mod progress;
+mod schema;
 mod session;
 mod sync;
 mod usage;
@@ -170,6 +171,8 @@ Examples:
     Rollback(history::RollbackArgs),
     /// Write, check and show the configuration
     Config(config::ConfigArgs),
+    /// Print the JSON Schema of a format that others may write
+    Schema(schema::SchemaArgs),
     /// Print a script that completes the command line in a shell
     Completions(completions::CompletionsArgs),
 }
@@ -204,6 +207,7 @@ fn dispatch(verb: Verb, console: &Console) -> Result<Exit, Failure> {
         Verb::Plan(args) => wait(console, plan::run(&args, console)),
         Verb::Sync(args) => wait(console, sync::run(&args, console)),
         Verb::Config(args) => config::run(&args, console),
+        Verb::Schema(args) => schema::run(&args, console),
         Verb::Completions(args) => completions::run(&args, &mut Arguments::command(), console),
     }
 }

@@ -22,12 +22,14 @@ use crate::domain::diagnostic::Diagnostic;
 use crate::domain::mac::MacAddr;
 use crate::domain::name::SourceName;
 use crate::domain::observation::{Observation, Segment};
+use crate::http::HttpError;
 use crate::progress::Progress;
 
+pub mod exec;
 pub mod wire;
 
 /// Every kind of source, in the order in which help shows them.
-pub const KINDS: &[SourceKind] = &[];
+pub const KINDS: &[SourceKind] = &[SourceKind::of::<exec::ExecSettings>()];
 
 /// What a source brought home.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,6 +65,23 @@ pub enum CollectError {
     /// Something else went wrong.
     #[error("{0}")]
     Failed(String),
+}
+
+impl From<HttpError> for CollectError {
+    /// What a caller does about it: try later, mend the credentials, or read on.
+    fn from(error: HttpError) -> Self {
+        match &error {
+            HttpError::Unreachable { place, reason, .. } => {
+                CollectError::Unreachable { place: place.clone(), reason: reason.to_string() }
+            }
+            HttpError::Status { place, code: 401 | 403, .. } => {
+                let said = error.to_string();
+                let reason = said.strip_prefix(&format!("{place} ")).unwrap_or(&said).to_owned();
+                CollectError::Refused { place: place.clone(), reason }
+            }
+            _ => CollectError::Failed(error.to_string()),
+        }
+    }
 }
 
 /// What a run gives to a collector.
@@ -195,5 +214,23 @@ impl SourceKind {
 impl fmt::Debug for SourceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::Silence;
+
+    #[test]
+    fn a_failed_request_tells_what_can_be_done_about_it() {
+        let place = || "https://pve:8006".to_owned();
+        let status = |code| HttpError::Status { place: place(), code, body: "no".into() };
+        let told = |error: HttpError| CollectError::from(error).to_string();
+        assert_eq!(told(status(403)), "https://pve:8006 refused: answered 403: no");
+        assert_eq!(told(status(500)), "https://pve:8006 answered 500: no");
+        let silent =
+            HttpError::Unreachable { place: place(), reason: Silence::Refused, delivered: false };
+        assert!(matches!(CollectError::from(silent), CollectError::Unreachable { .. }));
     }
 }

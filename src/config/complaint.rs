@@ -124,9 +124,7 @@ impl Script {
 
     /// Finds the secrets in the document, so that no complaint shows them.
     pub(super) fn hide_secrets_of(&mut self, table: &Table) {
-        for (key, item) in table.iter() {
-            secrets(item, is_secret(key), &mut self.hidden);
-        }
+        secrets_of_entries(table.iter(), false, &mut self.hidden);
     }
 
     pub(super) fn holds_secrets(&self) -> bool {
@@ -201,7 +199,7 @@ fn floor(text: &str, at: usize) -> usize {
 /// Whether what stands behind a key is to be kept from people's eyes.
 pub(super) fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    if key.ends_with("_file") || key.ends_with("_command") {
+    if names_a_place(&key) {
         return false;
     }
     let words: Vec<&str> = key.split(['_', '-']).collect();
@@ -224,6 +222,11 @@ pub(super) fn is_secret(key: &str) -> bool {
     words.iter().any(secret)
 }
 
+/// Whether a key says where a secret is, and not what it is.
+fn names_a_place(key: &str) -> bool {
+    key.ends_with("_file") || key.ends_with("_command")
+}
+
 /// Whether a misspelt key could have been meant to name a secret.
 fn could_name_a_secret(key: &str) -> bool {
     let key = key.trim().to_ascii_lowercase();
@@ -234,31 +237,33 @@ fn could_name_a_secret(key: &str) -> bool {
 fn secrets(item: &Item, secret: bool, found: &mut Vec<Range<usize>>) {
     match item {
         Item::Value(value) => secrets_of_value(value, secret, found),
-        Item::Table(table) => {
-            for (key, item) in table.iter() {
-                secrets(item, secret || is_secret(key), found);
-            }
-        }
+        Item::Table(table) => secrets_of_entries(table.iter(), secret, found),
         Item::ArrayOfTables(tables) => {
-            for (key, item) in tables.iter().flat_map(Table::iter) {
-                secrets(item, secret || is_secret(key), found);
-            }
+            tables.iter().for_each(|table| secrets_of_entries(table.iter(), secret, found));
         }
         Item::None => {}
+    }
+}
+
+fn secrets_of_entries<'a>(
+    entries: impl Iterator<Item = (&'a str, &'a Item)>,
+    secret: bool,
+    found: &mut Vec<Range<usize>>,
+) {
+    for (key, item) in entries.filter(|(key, _)| secret || !names_a_place(key)) {
+        secrets(item, secret || is_secret(key), found);
     }
 }
 
 fn secrets_of_value(value: &Value, secret: bool, found: &mut Vec<Range<usize>>) {
     match value {
         Value::InlineTable(table) => {
-            for (key, value) in table.iter() {
+            for (key, value) in table.iter().filter(|(key, _)| secret || !names_a_place(key)) {
                 secrets_of_value(value, secret || is_secret(key), found);
             }
         }
         Value::Array(array) => {
-            for value in array.iter() {
-                secrets_of_value(value, secret, found);
-            }
+            array.iter().for_each(|value| secrets_of_value(value, secret, found));
         }
         value if secret => found.extend(value.span()),
         // A user and a password may stand in an address.

@@ -22,7 +22,7 @@ use crate::domain::settings::{
     Absence, Bind, Defaults, Guard, Ownership, Policy, Ranking, Witness,
 };
 use crate::http::{Options, Trust};
-use crate::secret::Places;
+use crate::secret::{ExposeSecret, Places};
 use crate::suggest::did_you_mean;
 
 /// All settings, or nothing where complaints tell why not.
@@ -112,8 +112,20 @@ fn token(
         file: section.token_file.clone(),
         command: section.token_command.clone(),
     };
+    let key = match (&section.token_file, &section.token_command) {
+        (Some(_), _) => "token_file",
+        (None, Some(_)) => "token_command",
+        (None, None) => "token",
+    };
     match places.resolve("token", credentials.as_deref(), "netbox.token") {
-        Ok(Some(token)) => Some(token),
+        Ok(Some(token)) if token.expose_secret().chars().all(|c| c.is_ascii_graphic()) => {
+            Some(token)
+        }
+        Ok(Some(_)) => {
+            let message = "the token holds blanks or other characters that no token has; was it copied whole, and nothing else?";
+            layers.complain(&path.key(key), message);
+            None
+        }
         Ok(None) => {
             layers.miss(
                 &path.key("token"),
@@ -122,11 +134,6 @@ fn token(
             None
         }
         Err(error) => {
-            let key = match (&section.token_file, &section.token_command) {
-                (Some(_), _) => "token_file",
-                (None, Some(_)) => "token_command",
-                (None, None) => "token",
-            };
             layers.complain(&path.key(key), error.to_string());
             None
         }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 
 use super::environment::Environment;
+use crate::collect::KINDS;
 
 /// Every key with its default and what it is for.
 pub const SAMPLE: &str = include_str!("../../config/netbox-agent.toml");
@@ -26,7 +27,8 @@ pub fn starting_file(subnets: &[IpNet]) -> String {
         "\n# The networks that this machine is connected to, as `config init` found them.\n",
     );
     let list: Vec<String> = subnets.iter().map(|net| format!("\"{net}\"")).collect();
-    let comment = if subnets.is_empty() { "# " } else { "" };
+    let can_sweep = KINDS.iter().any(|kind| kind.name == "sweep");
+    let comment = if subnets.is_empty() || !can_sweep { "# " } else { "" };
     for line in [
         "[[source]]".to_owned(),
         "kind = \"sweep\"".to_owned(),
@@ -76,7 +78,6 @@ mod tests {
 
     use super::super::file::File;
     use super::*;
-    use crate::collect::KINDS;
     use crate::duration::Period;
 
     /// The sample with every commented key in force.

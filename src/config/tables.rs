@@ -109,14 +109,18 @@ impl JsonSchema for Fields {
         let fields = words(Field::all().iter().map(|field| field.word()).collect());
         let kinds = words(Kind::all().iter().map(|kind| kind.word()).collect());
         let owner = Word::<Owner>::json_schema(generator);
+        let of_a_kind = json_schema!({
+            "type": "object",
+            "patternProperties": { format!("^({fields})$"): owner },
+            "additionalProperties": false,
+        });
         json_schema!({
             "type": "object",
-            "patternProperties": { format!("^(({kinds})\\.)?({fields})$"): owner },
-            "additionalProperties": {
-                "type": "object",
-                "patternProperties": { format!("^({fields})$"): owner },
-                "additionalProperties": false,
+            "patternProperties": {
+                format!("^({kinds})\\.({fields})$"): owner,
+                format!("^({kinds}|{fields})$"): { "anyOf": [owner, of_a_kind] },
             },
+            "additionalProperties": false,
         })
     }
 }

@@ -206,6 +206,15 @@ fn netbox_needs_an_address_and_a_token() {
 }
 
 #[test]
+fn a_token_that_cannot_be_one_is_told_without_it() {
+    for token in ["Token 0123456789", "abc\\ndef", "tok\u{e9}n-s3cret"] {
+        let text = format!("[netbox]\nurl = \"https://netbox\"\ntoken = \"{token}\"\n");
+        let told = Scratch::new(&text).told(&[]);
+        assert!(told.contains("copied whole") && told.contains("token = …"), "{told}");
+    }
+}
+
+#[test]
 fn a_systemd_credential_serves_as_the_token() {
     let scratch = Scratch::new("[netbox]\nurl = \"https://netbox\"\n");
     scratch.put("netbox.token", "abc\n", 0o600);
@@ -295,4 +304,133 @@ alias = ["TrueNAS", "nas01"]
     assert_eq!(name.len(), 2);
     assert!(matches!(name[0], Witness::Position(_)));
     assert!(matches!(&policy.binds[1], Bind::Alias(names) if names.contains("truenas")));
+}
+
+const SHELF: &str = "[[source]]\nkind = \"exec\"\nname = \"my-shelf\"\ncommand = [\"true\"]\n";
+
+#[test]
+fn a_source_is_made_of_shared_keys_and_its_own() {
+    let text = format!(
+        "{SHELF}segment = \"lab\"\n[[source]]\nkind = \"exec\"\nshell = \"true\"\ndeadline = \"10s\"\n[[source]]\nkind = \"exec\"\nname = \"off\"\nenabled = false\n"
+    );
+    let settings = Scratch::new(&text).load(&[]).unwrap();
+    let [first, second] = settings.sources.as_slice() else { panic!("{:?}", settings.sources) };
+    assert_eq!((first.name.as_str(), first.segment.as_str()), ("my-shelf", "lab"));
+    assert_eq!(first.deadline.as_secs(), 15 * 60, "as [agent] says");
+    assert_eq!((second.name.as_str(), second.deadline.as_secs()), ("exec", 10));
+    assert_eq!(settings.disabled, ["off".parse().unwrap()]);
+}
+
+#[test]
+fn every_mistake_of_every_source_is_told() {
+    let told = Scratch::new(
+        r#"
+[[source]]
+kind = "exce"
+
+[[source]]
+name = "nameless"
+
+[[source]]
+kind = "exec"
+name = "a b"
+
+[[source]]
+kind = "exec"
+name = "one"
+comand = ["true"]
+timeout = 5
+enabled = "yes"
+env_file = { TOKEN = "/nonexistent/token" }
+
+[[source]]
+kind = "exec"
+name = "two"
+command = ["true"]
+shell = "true"
+max_output_mb = 0
+env_file = { TOKEN = "/nonexistent/token" }
+
+[[source]]
+kind = "exec"
+name = "ONE"
+command = ["true"]
+
+[[source]]
+kind = "exec"
+name = "wire"
+command = ["true"]
+"#,
+    )
+    .told(&[]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn a_source_without_brackets_enough_is_told() {
+    let told = Scratch::new("[source]\nkind = \"exec\"\n").told(&[]);
+    assert!(told.contains("[[source]]"), "{told}");
+    let told = Scratch::new("[[sources]]\nkind = \"exec\"\n").told(&[]);
+    assert!(told.contains("did you mean `source`"), "{told}");
+}
+
+#[test]
+fn the_environment_sets_keys_of_a_source_by_its_name() {
+    let settings = Scratch::new(SHELF)
+        .load(&[
+            ("NETBOX_AGENT__SOURCE__MY_SHELF__TIMEOUT", "7s"),
+            ("NETBOX_AGENT__SOURCE__MY_SHELF__MAX_OUTPUT_MB", "3"),
+            ("NETBOX_AGENT__SOURCE__MY_SHELF__COMMAND", "echo, hello"),
+            ("NETBOX_AGENT__SOURCE__MY_SHELF__DEADLINE", "9s"),
+        ])
+        .unwrap();
+    let shelf = &settings.sources[0];
+    assert_eq!(shelf.deadline.as_secs(), 9);
+    let debug = format!("{:?}", shelf.collector);
+    for part in ["timeout: 7s", "max_output: 3000000", r#"argv: ["echo", "hello"]"#] {
+        assert!(debug.contains(part), "{part} is not in {debug}");
+    }
+    let off = Scratch::new(SHELF).load(&[("NETBOX_AGENT__SOURCE__MY_SHELF__ENABLED", "false")]);
+    assert!(off.unwrap().sources.is_empty());
+}
+
+#[test]
+fn mistakes_of_the_environment_about_sources_name_the_variable() {
+    let told = Scratch::new(SHELF).told(&[
+        ("NETBOX_AGENT__SOURCE__MY_SHELF__TIMEOUT", "soon"),
+        ("NETBOX_AGENT__SOURCE__MY_SHELF__MAX_OUTPUT_MB", "0"),
+        ("NETBOX_AGENT__SOURCE__MY_SHELF__COMAND", "x"),
+        ("NETBOX_AGENT__SOURCE__MY_SHELF__KIND", "sweep"),
+        ("NETBOX_AGENT__SOURCE__MY_SHELF__ENABLED", "maybe"),
+        ("NETBOX_AGENT__SOURCE__MY_SHELFF__SHELL", "x"),
+        ("NETBOX_AGENT__SOURCE__MY_SHELF", "x"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn rules_and_rankings_may_name_sources() {
+    let text = format!(
+        "{SHELF}[[rule]]\nmatch.source = [\"my-shelf\"]\nset.site = \"A\"\n[ranking]\nname = [\"my-shelf\", \"self\"]\n"
+    );
+    let settings = Scratch::new(&text).load(&[]).unwrap();
+    let first = &settings.policy.ranking.host[&HostAttribute::Name][0];
+    assert_eq!(*first, Witness::Source("my-shelf".parse().unwrap()));
+    let told = Scratch::new(&text.replace("\"my-shelf\"]", "\"my-shelv\"]")).told(&[]);
+    assert!(told.contains("did you mean `my-shelf`"), "{told}");
+}
+
+#[test]
+fn what_is_in_effect_is_shown_with_its_origin_and_without_secrets() {
+    let scratch = Scratch::new(&format!(
+        "[netbox]\nurl = \"https://netbox\"\ntoken = \"s3cret-one\"\n[[rule]]\nmatch.name = [\"a*\"]\nset.site = \"A\"\n{SHELF}env = {{ TOKEN = \"s3cret-two\" }}\n# token = \"s3cret-three\"\n"
+    ));
+    let environment = Environment::of(&[
+        ("NETBOX_AGENT__DEFAULTS__SITE", "Lab"),
+        ("NETBOX_AGENT__SOURCE__MY_SHELF__TIMEOUT", "7s"),
+    ]);
+    let path = scratch.folder.path().join("netbox-agent.toml");
+    let shown = super::show::show_in(Some(&path), &environment).unwrap();
+    assert!(!shown.contains("s3cret"), "{shown}");
+    insta::assert_snapshot!(shown.replace(path.to_str().unwrap(), "netbox-agent.toml"));
 }

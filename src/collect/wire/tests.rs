@@ -210,7 +210,7 @@ fn value(kind: AttributeType, choices: &'static [&'static str]) -> BoxedStrategy
             (0..1_000_000_000_i64).prop_map(|n| Value::Decimal(Decimal(n))).boxed()
         }
         AttributeType::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
-        AttributeType::Words => vec(text(100), 0..4).prop_map(|words| Value::words(words)).boxed(),
+        AttributeType::Words => vec(text(100), 0..4).prop_map(Value::words).boxed(),
         AttributeType::Ints => btree_set(0..=4094_i64, 0..4).prop_map(Value::Ints).boxed(),
     };
     prop_oneof![4 => stated, 1 => Just(Value::Null)].boxed()
