@@ -22,6 +22,7 @@ mod console;
 mod exit;
 mod explain;
 mod history;
+pub mod inventory;
 mod logging;
 mod plan;
 mod progress;
