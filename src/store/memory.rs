@@ -14,8 +14,9 @@ use crate::domain::value::{SmallMap, Value};
 
 /// What the agent last wrote into one field.
 ///
-/// Of [`Field::Tags`] it is the set of those tags that the agent put there itself;
-/// a person's tags on the same object are not in it.
+/// Of a set that is owned element by element (tags) it is those elements that the
+/// agent put there itself: a person's are not in it, and one that a person took
+/// away is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Last {
     /// The value as it was wanted; references are to objects that stand.
@@ -177,11 +178,11 @@ pub(super) fn remember_change(
     let (kind, id) = object;
     let mut wanted = resolve(connection, sink, &change.after)?;
     let mut settled = settled.cloned();
-    if field == Field::Tags {
+    if is_set(field) {
         let before = resolve(connection, sink, &change.before)?;
-        let owned = find(connection, sink, object, field)?;
-        wanted = owned_tags(&before, &wanted, owned.as_ref());
-        settled = settled.map(|answer| intersection(&answer, &wanted));
+        let known = find(connection, sink, object, field)?;
+        wanted = owned(&before, &wanted, known.as_ref());
+        settled = settled.map(|_| wanted.clone());
     }
     let last = Last { wanted, settled, why: change.why.clone(), run: Some(run) };
     insert(connection, sink, object, field, &last)?;
@@ -216,7 +217,9 @@ pub(super) fn forget(
     kind: Kind,
     id: u64,
 ) -> rusqlite::Result<()> {
-    for table in ["memory", "stamps", "bindings", "native_bindings", "conflicts", "reclaims"] {
+    for table in
+        ["memory", "stamps", "bindings", "native_bindings", "conflicts", "reclaims", "sightings"]
+    {
         connection
             .prepare_cached(&format!(
                 "DELETE FROM {table} WHERE sink = ?1 AND kind = ?2 AND object = ?3"
@@ -247,20 +250,22 @@ pub(super) fn resolve(
     })
 }
 
-/// The tags of an object that are the agent's after a change: those that it put
-/// there now, and those that were its own before and still stand.
-fn owned_tags(before: &Value, after: &Value, owned: Option<&Value>) -> Value {
-    let (before, stand) = (elements(before), elements(after));
-    let mut ours: BTreeSet<Value> = stand.difference(&before).cloned().collect();
-    if let Some(owned) = owned {
-        ours.extend(elements(owned).intersection(&stand).cloned());
-    }
-    like(after, ours)
+/// Whether a field is owned element by element.
+fn is_set(field: Field) -> bool {
+    matches!(field, Field::Tags | Field::ObjectTypes)
 }
 
-fn intersection(set: &Value, with: &Value) -> Value {
-    let common = elements(set).intersection(&elements(with)).cloned().collect();
-    like(set, common)
+/// The elements of a set that the agent put there, after a change: those that it
+/// adds now, and those of before that it does not take away itself. One that a
+/// person took away stays in it, so that it is not put back.
+fn owned(before: &Value, after: &Value, owned: Option<&Value>) -> Value {
+    let (stood, stand) = (elements(before), elements(after));
+    let mut ours = owned.map(elements).unwrap_or_default();
+    ours.retain(|element| stand.contains(element) || !stood.contains(element));
+    ours.extend(stand.difference(&stood).cloned());
+    let models = [Some(after), Some(before), owned];
+    let model = models.into_iter().flatten().find(|value| **value != Value::Null);
+    model.map_or(Value::Null, |model| like(model, ours))
 }
 
 /// The elements of a set, each as a value.
@@ -295,15 +300,14 @@ mod tests {
 
     #[test]
     fn a_persons_tags_are_not_remembered_as_the_agents() {
-        let before = Value::words(["prod", "agent"]);
-        let after = Value::words(["prod", "agent", "proxmox"]);
-        // `agent` was put there by the agent earlier, `prod` by a person.
-        let owned = Value::words(["agent", "gone"]);
-        assert_eq!(owned_tags(&before, &after, Some(&owned)), Value::words(["agent", "proxmox"]));
-        assert_eq!(
-            owned_tags(&Value::Null, &after, None),
-            Value::words(["prod", "agent", "proxmox"])
-        );
-        assert_eq!(owned_tags(&before, &Value::Null, Some(&owned)), Value::Null);
+        let words = |words: &[&str]| Value::words(words);
+        let before = words(&["prod", "agent", "old"]);
+        let after = words(&["prod", "agent", "proxmox"]);
+        // The agent put `agent`, `old` and `taken` there, a person `prod`; `taken` a
+        // person took away.
+        let known = words(&["agent", "old", "taken"]);
+        assert_eq!(owned(&before, &after, Some(&known)), words(&["agent", "proxmox", "taken"]));
+        assert_eq!(owned(&Value::Null, &words(&["agent"]), None), words(&["agent"]));
+        assert_eq!(owned(&words(&["agent"]), &Value::Null, Some(&words(&["agent"]))), words(&[]));
     }
 }

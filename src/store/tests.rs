@@ -347,8 +347,10 @@ fn a_deleted_object_is_forgotten() {
     let bindings = Bindings { natives, ..Bindings::default() };
     store.bind(&sink, &bindings).unwrap();
     assert_eq!(store.bindings(&sink).unwrap().natives, bindings.natives);
+    store.save_sightings(&sink, &[((Kind::Device, 7), Sighting::default())].into()).unwrap();
     let delete = change(Action::Delete, Kind::Device, "a", &[]);
     recorder.settle(1, &delete, &applied(7)).unwrap();
+    assert!(store.sightings(&sink).unwrap().is_empty());
     assert!(store.memory(&sink).unwrap().is_empty());
     assert_eq!(store.bindings(&sink).unwrap(), Bindings::default());
 }

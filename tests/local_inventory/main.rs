@@ -9,6 +9,7 @@
 
 mod disk;
 mod kill;
+mod pipeline;
 mod plans;
 mod references;
 mod sink;

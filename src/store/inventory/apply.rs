@@ -295,9 +295,7 @@ impl Work<'_> {
             }
         }
         if step.creates {
-            let filled = fields.iter().filter(|(_, value)| **value != Value::Null);
-            let filled = filled.map(|(field, value)| (*field, value.clone())).collect();
-            let id = rules::create(self.shelf, change.kind, &filled)?;
+            let id = rules::create(self.shelf, change.kind, &fields)?;
             return self.done(change, id, vec![(change.kind, id)]);
         }
         let Some(id) = self.ledger.ids[step.change] else {

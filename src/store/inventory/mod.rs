@@ -7,6 +7,7 @@
 //! batches, a failure takes only its dependents along.
 
 mod apply;
+mod kinds;
 mod rules;
 mod shelf;
 

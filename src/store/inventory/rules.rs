@@ -50,11 +50,7 @@ pub(super) fn update(shelf: Shelf<'_>, before: &Live, written: &Fields) -> Resul
     let (kind, id) = (before.kind, before.id);
     let mut after = before.fields.clone();
     for (field, value) in written.iter() {
-        if *value == Value::Null {
-            after.remove(field);
-        } else {
-            after.insert(*field, value.clone());
-        }
+        after.insert(*field, value.clone());
     }
     for field in required(kind) {
         if written.get(field).is_some_and(Value::is_blank) {
@@ -125,10 +121,7 @@ pub(super) fn clear<'s>(
         other => other.clone(),
     };
     let mut after = holder.fields;
-    match left {
-        Value::Null => after.remove(&link.field),
-        left => after.insert(link.field, left),
-    };
+    after.insert(link.field, left);
     let identity = identity(link.kind, &after);
     put(shelf, link.kind, link.id, &after, identity.as_deref())?;
     Ok(())

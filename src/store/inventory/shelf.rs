@@ -2,12 +2,13 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::kinds;
 use crate::domain::object::{Field, Kind, ObjectRef};
 use crate::domain::value::{SmallMap, Value};
 use crate::domain::world::Live;
 use crate::store::codec::{Coded, coded, id, id_to_sql, object, word};
 
-/// The fields of an object. One that is empty is left out.
+/// The fields of an object.
 pub(super) type Fields = SmallMap<Field, Value>;
 
 /// The objects, within one transaction.
@@ -54,7 +55,7 @@ impl<'c> Shelf<'c> {
             .execute(params![
                 kind.as_str(),
                 number,
-                fields.to_text(),
+                stored(fields),
                 identity,
                 self.next("change")?,
             ])?;
@@ -79,7 +80,7 @@ impl<'c> Shelf<'c> {
             .execute(params![
                 kind.as_str(),
                 id_to_sql(id)?,
-                fields.to_text(),
+                stored(fields),
                 identity,
                 self.next("change")?,
             ])?;
@@ -100,7 +101,7 @@ impl<'c> Shelf<'c> {
             .prepare_cached(
                 "UPDATE inventory SET fields = ?3, identity = ?4 WHERE kind = ?1 AND id = ?2",
             )?
-            .execute(params![kind.as_str(), id_to_sql(id)?, fields.to_text(), identity])?;
+            .execute(params![kind.as_str(), id_to_sql(id)?, stored(fields), identity])?;
         self.unlink(kind, id)?;
         self.link(kind, id, fields)
     }
@@ -189,10 +190,21 @@ pub(super) fn each(
     Ok(())
 }
 
+/// The fields as they are stored: without those that are empty.
+fn stored(fields: &Fields) -> String {
+    let filled = fields.iter().filter(|(_, value)| **value != Value::Null);
+    filled.map(|(field, value)| (*field, value.clone())).collect::<Fields>().to_text()
+}
+
 fn live(row: &Row<'_>) -> rusqlite::Result<Live> {
     let (kind, id) = object(row, 0, 1)?;
     let stamp: i64 = row.get(3)?;
-    Ok(Live { kind, id, fields: coded(row, 2)?, stamp: Some(stamp.to_string().into()) })
+    let stored: Fields = coded(row, 2)?;
+    // What is empty is not stored, but it was read.
+    let empty = kinds::fields(kind).filter(|field| !stored.contains(field));
+    let fields = empty.map(|field| (field, Value::Null)).collect::<Vec<_>>();
+    let fields = fields.into_iter().chain(stored).collect();
+    Ok(Live { kind, id, fields, stamp: Some(stamp.to_string().into()) })
 }
 
 /// The references in a value.
