@@ -75,21 +75,6 @@ impl RunRecorder {
         })
     }
 
-    /// Records the ends of changes that were never begun, all in one transaction.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn not_reached<'c>(
-        &self,
-        changes: impl IntoIterator<Item = (usize, &'c Change)>,
-    ) -> Result<(), StoreError> {
-        self.store.writing(|transaction| {
-            changes.into_iter().try_for_each(|(index, change)| {
-                self.record_end(transaction, index, change, &Outcome::NotReached)
-            })
-        })
-    }
-
     fn record_made(
         &self,
         transaction: &Transaction<'_>,

@@ -16,8 +16,7 @@ const STEPS: &[&str] = &[RECORDS, INVENTORY];
 const RECORDS: &str = "
 CREATE TABLE sinks (
     id INTEGER PRIMARY KEY,
-    name TEXT NOT NULL UNIQUE,
-    primed INTEGER
+    name TEXT NOT NULL UNIQUE
 ) STRICT;
 
 CREATE TABLE runs (

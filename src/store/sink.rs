@@ -3,11 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 use url::Url;
-
-use super::{Store, StoreError, time_or_none, time_to_sql};
 
 /// Where objects with ids of their own stand: one NetBox, or the local inventory.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,40 +61,6 @@ impl SinkId {
         connection
             .prepare_cached("SELECT id FROM sinks WHERE name = ?1")?
             .query_row([self.as_str()], |row| row.get(0))
-    }
-}
-
-impl Store {
-    /// When what was last written into a sink was learnt from the sink itself, or
-    /// first written from here; none for a sink that this store knows nothing of,
-    /// so that its memory has to be rebuilt before anything is compared with it.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
-    pub fn primed(&self, sink: &SinkId) -> Result<Option<Timestamp>, StoreError> {
-        self.reading(|connection| {
-            connection
-                .query_row("SELECT primed FROM sinks WHERE name = ?1", [sink.as_str()], |row| {
-                    time_or_none(row, 0)
-                })
-                .optional()
-                .map(Option::flatten)
-        })
-    }
-
-    /// Notes that this store knows what was last written into a sink.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn set_primed(&self, sink: &SinkId, at: Timestamp) -> Result<(), StoreError> {
-        self.writing(|transaction| {
-            let number = sink.number(transaction)?;
-            transaction.execute(
-                "UPDATE sinks SET primed = ?2 WHERE id = ?1",
-                params![number, time_to_sql(at)],
-            )?;
-            Ok(())
-        })
     }
 }
 

@@ -92,7 +92,7 @@ fn a_second_writer_is_told_who_has_the_store_and_a_reader_is_not_kept() {
     let reader = Store::read(store.path()).unwrap();
     assert_eq!(reader.runs(None, 10).unwrap()[0].id, recorder.run());
     assert!(!reader.is_writable());
-    let refused = reader.set_primed(&SinkId::local(), at(0)).unwrap_err();
+    let refused = reader.bind(&SinkId::local(), &Bindings::default()).unwrap_err();
     assert!(matches!(refused.fault, Fault::Denied { .. }), "{refused}");
 
     let path = store.path().to_path_buf();
