@@ -132,6 +132,7 @@ fn recover(transaction: &Transaction<'_>, sink: i64, entry: &Recovered) -> rusql
     let Some((change, known)) = intended else {
         return Ok(());
     };
+    let mut because = String::new();
     let (outcome, id) = match &entry.landed {
         Landed::Nothing => ("not_reached", None),
         Landed::Gone => {
@@ -158,8 +159,9 @@ fn recover(transaction: &Transaction<'_>, sink: i64, entry: &Recovered) -> rusql
                     )?;
                 }
             }
-            let whole = change.fields.iter().all(|(field, _)| fields.contains(field));
-            (if whole { "applied" } else { "not_reached" }, Some(*id))
+            let (outcome, reason) = end(&change, fields);
+            because = reason;
+            (outcome, Some(*id))
         }
     };
     let made = change.id.is_none() && id.is_some();
@@ -169,7 +171,8 @@ fn recover(transaction: &Transaction<'_>, sink: i64, entry: &Recovered) -> rusql
     };
     transaction
         .prepare_cached(
-            "UPDATE changes SET outcome = coalesce(outcome, ?3), object = coalesce(?4, object), \
+            "UPDATE changes SET because = iif(outcome IS NULL, ?7, because), \
+             outcome = coalesce(outcome, ?3), object = coalesce(?4, object), \
              made = made OR ?5, settled = ?6 WHERE run = ?1 AND place = ?2",
         )?
         .execute(params![
@@ -179,9 +182,25 @@ fn recover(transaction: &Transaction<'_>, sink: i64, entry: &Recovered) -> rusql
             id.map(id_to_sql).transpose()?,
             made,
             settled,
+            because,
         ])?;
     transaction
         .prepare_cached("DELETE FROM intents WHERE run = ?1 AND place = ?2")?
         .execute(params![entry.run, place_to_sql(entry.place)])?;
     Ok(())
+}
+
+/// How a change ended of which the object and these fields were found, and why where
+/// that is not as it was intended.
+fn end(change: &Change, found: &SmallMap<Field, Value>) -> (&'static str, String) {
+    let lacking = change.fields.iter().filter(|(field, _)| !found.contains(field));
+    let lacking: Vec<&str> = lacking.map(|(field, _)| field.as_str()).collect();
+    if lacking.is_empty() {
+        return ("applied", String::new());
+    }
+    // An object that stood before and holds nothing of what was intended.
+    if change.id.is_some() && found.is_empty() {
+        return ("not_reached", String::new());
+    }
+    ("failed", format!("the run was killed before it wrote {}", lacking.join(", ")))
 }

@@ -298,13 +298,14 @@ fn what_is_in_doubt_after_a_kill_is_told_and_can_be_taken_out_of_doubt() {
         .collect();
     store.recover(&sink, &recovered).unwrap();
     assert!(store.pending_intents(&sink).unwrap().is_empty());
-    let words: Vec<&str> = store
+    let ends: Vec<String> = store
         .run_changes(run)
         .unwrap()
         .iter()
-        .map(|change| change.outcome.as_ref().unwrap().word())
+        .map(|change| change.outcome.as_ref().unwrap().to_string())
         .collect();
-    assert_eq!(words, ["not_reached", "not_reached", "applied", "applied"]);
+    let part = "failed: the run was killed before it wrote primary_ip4";
+    assert_eq!(ends, [part, "not reached", "applied", "applied"]);
     let first = &store.run_changes(run).unwrap()[0];
     assert!(first.made && first.id == Some(12) && first.settled.len() == 1);
     let memory = store.memory(&sink).unwrap();
