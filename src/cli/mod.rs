@@ -141,6 +141,14 @@ Examples:
   netbox-agent sync
   netbox-agent sync --allow retires")]
     Sync(sync::SyncArgs),
+    /// Print what stands in the inventory, in many forms
+    #[command(after_help = "\
+Examples:
+  netbox-agent inventory
+  netbox-agent inventory --format ansible > hosts.yaml
+  netbox-agent inventory --format csv --kind ip_address
+  netbox-agent inventory --from monday.jsonl --format json")]
+    Inventory(inventory::InventoryArgs),
     /// Explain a thing: who said what, what joined it, which value won, what became of it
     #[command(after_help = "\
 Examples:
@@ -199,6 +207,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Failur
 fn dispatch(verb: Verb, console: &Console) -> Result<Exit, Failure> {
     match verb {
         Verb::Collect(args) => wait(console, collect::run(&args, console)),
+        Verb::Inventory(args) => wait(console, inventory::run(&args, console)),
         Verb::Explain(args) => wait(console, explain::run(&args, console)),
         Verb::Ambiguities(args) => wait(console, ambiguities::run(&args, console)),
         Verb::Conflicts(args) => wait(console, conflicts::list(&args, console)),

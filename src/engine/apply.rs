@@ -13,7 +13,7 @@ use crate::domain::plan::{Action, Change, FieldChange, Plan};
 use crate::domain::world::{Need, World};
 use crate::journal::Journal;
 use crate::progress::Progress;
-use crate::store::{Bindings, OpenConflict, Reclaim, RunEnd, RunRecorder, RunStart};
+use crate::store::{Bindings, OpenConflict, Reclaim, Retention, RunEnd, RunRecorder, RunStart};
 
 /// How a run ended.
 #[derive(Debug, Clone)]
@@ -61,8 +61,12 @@ pub async fn apply(
         _ => "partial",
     };
     finish(&recorder, &draft.plan, result)?;
+    context.store.prune(&KEPT, Timestamp::now())?;
     Ok(report)
 }
+
+/// How much history is kept: enough to undo what was noticed late, without growing for ever.
+const KEPT: Retention = Retention { days: Some(400), runs: Some(20_000) };
 
 pub(super) fn begin(context: &Context, purpose: &str) -> Result<RunRecorder, EngineError> {
     let start = RunStart {
@@ -163,7 +167,9 @@ fn remember(
             _ => {}
         }
     }
-    store.save_sightings(&sink, &sightings)?;
+    if sightings != draft.before {
+        store.save_sightings(&sink, &sightings)?;
+    }
     if !context.replay {
         recall::keep(store, &draft.picture.kept, Timestamp::now())?;
     }

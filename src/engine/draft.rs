@@ -59,7 +59,9 @@ pub struct Draft {
     pub refusals: Vec<Refusal>,
     /// What earlier runs wrote.
     pub memory: Memory,
-    /// What to remember of presence and absence when the run is done.
+    /// What was remembered of presence and absence.
+    pub before: Sightings,
+    /// What to remember of it when the run is done.
     pub sightings: Sightings,
     /// What vanished all at once.
     pub vanished: Vec<Vanished>,
@@ -148,6 +150,7 @@ pub async fn draft(asked: Vec<Asked>, context: &Context) -> Result<Draft, Engine
         plan,
         refusals,
         memory,
+        before,
         sightings: missing.sightings,
         vanished: missing.vanished,
     })

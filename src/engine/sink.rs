@@ -46,7 +46,11 @@ impl Sink {
         }
     }
 
-    pub(super) async fn snapshot(&self, need: &Need) -> Result<World, EngineError> {
+    /// What stands, of the kinds that are needed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn snapshot(&self, need: &Need) -> Result<World, EngineError> {
         match self {
             Sink::Local(local) => {
                 let (local, need) = (local.clone(), need.clone());

@@ -14,10 +14,13 @@ mod model;
 mod reader;
 mod sheet;
 mod table;
+mod verb;
 
 use clap::ValueEnum;
 
 use sheet::Sheet;
+
+pub(super) use verb::{InventoryArgs, run};
 
 pub use model::{
     Address, Cluster, Component, Disk, Host, HostKind, Interface, Inventory, IpRange, Prefix,
