@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::super::name::slug;
 use super::super::object::{Field, Kind, ObjectKey, Why};
-use super::super::observation::Segment;
+use super::super::observation::{HostAttribute, Segment};
 use super::super::rules::{Decision, Subject, Target};
 use super::super::value::Value;
 use super::{Desk, Fields, agent, planned};
@@ -160,8 +160,14 @@ impl Desk<'_> {
             let kind = self.cluster_type(&cluster.kind, &why);
             fields.start(Field::Type, planned(Kind::ClusterType, &kind), why.clone());
             fields.start(Field::Status, Value::text("active"), why.clone());
-            let (site, site_why, firm) =
-                self.site_of(&decision, cluster.site.as_ref().map(|site| (site, why.clone())));
+            let (site, site_why, firm) = match (&decision.site, &cluster.site) {
+                (None, None) => self
+                    .site_of_members(cluster.key.as_str())
+                    .unwrap_or_else(|| self.site_of(&decision, None)),
+                (_, stated) => {
+                    self.site_of(&decision, stated.as_ref().map(|site| (site, why.clone())))
+                }
+            };
             let site = self.site(&site, &site_why);
             fields.put(Field::Site, planned(Kind::Site, &site), site_why, firm);
             let source: Arc<str> = source.as_str().into();
@@ -170,6 +176,23 @@ impl Desk<'_> {
             self.tags(&mut fields, tags, agent("its tag, and those of rules"));
             self.put(Kind::Cluster, &key, &cluster.name, fields);
         }
+    }
+
+    /// The site at which a cluster's nodes stand already, where they agree: a node can
+    /// only join a cluster of its own site.
+    fn site_of_members(&self, cluster: &str) -> Option<(Arc<str>, Why, bool)> {
+        let hosts = self.inventory.hosts.iter().enumerate();
+        let mut sites = hosts
+            .filter(|(_, host)| host.text(HostAttribute::Cluster) == Some(cluster))
+            .filter_map(|(place, _)| {
+                let (kind, id) =
+                    self.matches.standing(place).filter(|(kind, _)| *kind == Kind::Device)?;
+                let site = self.world.get(kind, id)?.referenced(Field::Site)?;
+                Some(self.world.get(Kind::Site, site)?.name())
+            });
+        let first = sites.next()?;
+        let agreed = sites.all(|site| site == first);
+        agreed.then(|| (first.into(), agent("its nodes stand there"), false))
     }
 
     /// The site of something: by rule, by source, by default. The last is not firm.

@@ -7,6 +7,7 @@
 mod catalog;
 mod host;
 mod interface;
+mod limits;
 mod marks;
 mod masks;
 mod network;
@@ -136,7 +137,14 @@ impl Desk<'_> {
             kind,
             key: key.clone(),
             label: label.as_ref().into(),
-            fields: fields.0,
+            fields: fields
+                .0
+                .into_iter()
+                .filter_map(|(field, want)| {
+                    let value = limits::fitted(kind, field, want.value)?;
+                    Some((field, Want { value, ..want }))
+                })
+                .collect(),
             host,
             create,
             on_demand: false,

@@ -26,21 +26,102 @@ impl Sense<'_> {
             wants.insert(Field::Name, Want { value: Value::Text(name.clone()), ..want.clone() });
         }
         drop_what_leads_nowhere(&mut wants, self.resolved);
-        // A location must be of the device's site, a node of the guest's cluster.
-        let pair = match object.kind {
-            Kind::Device => Some((Field::Location, Field::Site)),
-            Kind::VirtualMachine => Some((Field::Device, Field::Cluster)),
-            _ => None,
-        };
-        if let Some((field, within)) = pair
-            && let Some(Value::Ref(ObjectRef::Planned(_, key))) =
-                object.fields.get(&field).map(|want| &want.value)
-            && let Some(other) = self.desired.objects.get(key)
-            && self.effective(other, within) != self.effective(object, within)
-        {
-            wants.remove(&field);
+        match object.kind {
+            Kind::Device => {
+                // A location must be of the device's site, and so must its cluster, where that has one.
+                self.drop_unless(&mut wants, object, Field::Location, |location| {
+                    self.effective(location, Field::Site) == self.effective(object, Field::Site)
+                });
+                self.drop_unless(&mut wants, object, Field::Cluster, |cluster| {
+                    let site = self.effective(cluster, Field::Site);
+                    site.is_none() || site == self.effective(object, Field::Site)
+                });
+                self.drop_lost_primaries(&mut wants, object);
+            }
+            Kind::VirtualMachine => {
+                // A guest's node must be of its cluster, and its site its cluster's.
+                self.drop_unless(&mut wants, object, Field::Device, |node| {
+                    self.effective(node, Field::Cluster) == self.effective(object, Field::Cluster)
+                });
+                let cluster = self
+                    .effective(object, Field::Cluster)
+                    .and_then(|cluster| self.site_of(&cluster));
+                let site = wants.get(&Field::Site).and_then(|want| self.reference(&want.value));
+                if cluster.is_some() && cluster != site {
+                    wants.remove(&Field::Site);
+                }
+                self.drop_lost_primaries(&mut wants, object);
+            }
+            _ => {}
         }
         wants
+    }
+
+    fn reference(&self, value: &Value) -> Option<ObjectRef> {
+        self.resolved.value(value).as_ref().cloned()
+    }
+
+    /// The wanted object that a field of another refers to.
+    fn target(&self, object: &DesiredObject, field: Field) -> Option<&DesiredObject> {
+        match object.fields.get(&field).map(|want| &want.value) {
+            Some(Value::Ref(ObjectRef::Planned(_, key))) => self.desired.objects.get(key),
+            _ => None,
+        }
+    }
+
+    fn drop_unless(
+        &self,
+        wants: &mut SmallMap<Field, Want>,
+        object: &DesiredObject,
+        field: Field,
+        fits: impl Fn(&DesiredObject) -> bool,
+    ) {
+        if self.target(object, field).is_some_and(|target| !fits(target)) {
+            wants.remove(&field);
+        }
+    }
+
+    /// The site that a cluster will have.
+    fn site_of(&self, cluster: &ObjectRef) -> Option<ObjectRef> {
+        let wanted = self.desired.objects.values().find(|object| {
+            object.kind == Kind::Cluster
+                && match cluster {
+                    ObjectRef::Planned(_, key) => object.key == *key,
+                    ObjectRef::Live(_, id) => self.resolved.id(&object.key) == Some(*id),
+                }
+        });
+        match (wanted, cluster) {
+            (Some(object), _) => self.effective(object, Field::Site),
+            (None, ObjectRef::Live(kind, id)) => {
+                self.about.world.get(*kind, *id)?.field(Field::Site).as_ref().cloned()
+            }
+            (None, ObjectRef::Planned(..)) => None,
+        }
+    }
+
+    /// A primary address must stand on the host: one that a person keeps elsewhere cannot be it.
+    fn drop_lost_primaries(&self, wants: &mut SmallMap<Field, Want>, object: &DesiredObject) {
+        let owner = |interface: ObjectRef| match &interface {
+            ObjectRef::Live(..) => super::super::matching::owner_of(self.about.world, &interface)
+                .map(|(kind, id)| ObjectRef::Live(kind, id)),
+            ObjectRef::Planned(_, key) => {
+                let wanted = self.desired.objects.get(key)?;
+                let field = match wanted.kind {
+                    Kind::VmInterface => Field::VirtualMachine,
+                    _ => Field::Device,
+                };
+                self.reference(&wanted.fields.get(&field)?.value)
+            }
+        };
+        let own = match self.resolved.id(&object.key) {
+            Some(id) => ObjectRef::Live(object.kind, id),
+            None => ObjectRef::Planned(object.kind, object.key.clone()),
+        };
+        for field in [Field::PrimaryIp4, Field::PrimaryIp6] {
+            self.drop_unless(wants, object, field, |address| {
+                self.effective(address, Field::AssignedObject).and_then(owner) == Some(own.clone())
+            });
+        }
     }
 
     /// What a field will hold after the run: what a person keeps there, else what is wanted.

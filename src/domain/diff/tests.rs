@@ -531,3 +531,48 @@ fn a_vlan_of_a_guest_is_made_once_and_used() {
     let vlan = lab.one(Kind::Vlan, "VLAN 20").id;
     assert_eq!(lab.one(Kind::VmInterface, "eth0").referenced(Field::UntaggedVlan), Some(vlan));
 }
+
+#[test]
+fn a_cluster_stands_where_its_nodes_stand_already() {
+    let mut lab = Lab::new();
+    let home = lab.person(
+        Kind::Site,
+        &[(Field::Name, Value::text("Home")), (Field::Slug, Value::text("home"))],
+    );
+    let at_home = Value::Ref(ObjectRef::Live(Kind::Site, home));
+    lab.person(Kind::Device, &[(Field::Name, Value::text("pve1")), (Field::Site, at_home.clone())]);
+    let node = host("lab", Authority::Hypervisor, |host| {
+        host.key = Some("pve:lab/node/pve1".parse().unwrap());
+        host.form = Some(Form::Device);
+        host.facts.text(HostAttribute::Name, "pve1");
+        host.facts.text(HostAttribute::Cluster, "pve:lab");
+    });
+    lab.run(&[cluster(), node]);
+    assert_eq!(lab.one(Kind::Cluster, "lab").field(Field::Site), &at_home);
+    assert!(lab.one(Kind::Device, "pve1").referenced(Field::Cluster).is_some());
+}
+
+#[test]
+fn an_address_that_a_person_keeps_elsewhere_is_no_primary() {
+    let mut lab = Lab::new();
+    let other = lab.person(Kind::Device, &[(Field::Name, Value::text("vip"))]);
+    let port = lab.person(
+        Kind::Interface,
+        &[
+            (Field::Name, Value::text("lo")),
+            (Field::Device, Value::Ref(ObjectRef::Live(Kind::Device, other))),
+            (Field::MacAddress, Value::text("00:1b:21:00:00:99")),
+        ],
+    );
+    lab.person(
+        Kind::IpAddress,
+        &[
+            (Field::Address, Value::text("192.0.2.7/24")),
+            (Field::Status, Value::text("active")),
+            (Field::AssignedObject, Value::Ref(ObjectRef::Live(Kind::Interface, port))),
+        ],
+    );
+    let plan = lab.run(&[cluster(), guest("pve:lab/lxc/100", "plex", MAC_A, &["192.0.2.7/24"])]);
+    assert!(plan.conflicts.iter().any(|conflict| conflict.field == Field::AssignedObject));
+    assert!(lab.one(Kind::VirtualMachine, "plex").referenced(Field::PrimaryIp4).is_none());
+}
