@@ -91,6 +91,8 @@ pub struct Verdict {
     pub changes: Vec<Change>,
     /// What to remember when the run is done.
     pub sightings: Sightings,
+    /// What to remember, besides, of the objects that the plan makes.
+    pub newcomers: BTreeMap<ObjectKey, Sighting>,
     /// What vanished all at once, by source.
     pub vanished: Vec<Vanished>,
 }
@@ -111,6 +113,9 @@ pub fn judge(ground: &Ground<'_>, before: &Sightings) -> Verdict {
             None => missed(ground, &present, live, known, &mut verdict.changes),
         };
         verdict.sightings.insert((live.kind, live.id), after);
+    }
+    for (key, witnesses) in present.newcomers {
+        verdict.newcomers.insert(key, Sighting { witnesses, ..Sighting::default() });
     }
     verdict
 }
@@ -149,6 +154,8 @@ type Witnesses = BTreeMap<(SourceName, Witness), Timestamp>;
 /// What this run saw of each object.
 struct Present {
     witnesses: BTreeMap<(Kind, u64), Witnesses>,
+    /// The same of objects that the plan makes.
+    newcomers: BTreeMap<ObjectKey, Witnesses>,
     /// The parts that sources listed whole, by the key of the host.
     whole: BTreeSet<(SourceName, NativeKey, Part)>,
     /// Native keys of hosts that are there.
@@ -158,8 +165,12 @@ struct Present {
 impl Present {
     fn find(ground: &Ground<'_>) -> Self {
         let inventory = ground.inventory;
-        let mut present =
-            Present { witnesses: BTreeMap::new(), whole: BTreeSet::new(), keys: BTreeSet::new() };
+        let mut present = Present {
+            witnesses: BTreeMap::new(),
+            newcomers: BTreeMap::new(),
+            whole: BTreeSet::new(),
+            keys: BTreeSet::new(),
+        };
         for host in &inventory.hosts {
             present.keys.extend(host.native_keys().cloned());
             for &seen in &host.seen {
@@ -172,17 +183,24 @@ impl Present {
             }
         }
         let by_address = seen_by_address(inventory);
-        for (key, kind, id) in ground.resolved.standing().filter(|(_, kind, _)| is_watched(*kind)) {
-            let Some(object) = ground.desired.objects.get(key) else { continue };
-            let seen = seen_of(ground, &by_address, kind, key, object.host);
+        for (key, object) in
+            ground.desired.objects.iter().filter(|(_, object)| is_watched(object.kind))
+        {
+            let id = ground.resolved.id(key);
+            if id.is_none() && !ground.resolved.is_made(key) {
+                continue;
+            }
+            let seen = seen_of(ground, &by_address, object.kind, key, object.host);
             let own = address_of(
                 object.fields.get(&Field::Address).and_then(|want| want.value.as_text()),
             );
-            present
-                .witnesses
-                .entry((kind, id))
-                .or_default()
-                .extend(witnesses(inventory, &seen, own));
+            let witnesses = witnesses(inventory, &seen, own);
+            match id {
+                Some(id) => {
+                    present.witnesses.entry((object.kind, id)).or_default().extend(witnesses)
+                }
+                None => drop(present.newcomers.insert(key.clone(), witnesses)),
+            }
         }
         present
     }
@@ -494,6 +512,10 @@ fn vanished(ground: &Ground<'_>, before: &Sightings, present: &Present) -> Vec<V
             continue;
         }
         let Some(live) = ground.world.get(*kind, *id) else { continue };
+        if *kind == Kind::IpAddress && !live.field(Field::AssignedObject).is_blank() {
+            // It goes with its host, which counts already.
+            continue;
+        }
         let seen = present.witnesses.get(&(*kind, *id));
         let witnessed: BTreeSet<&SourceName> =
             known.witnesses.keys().map(|(source, _)| source).collect();

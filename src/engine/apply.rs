@@ -151,6 +151,9 @@ fn remember(
         store.bind(&sink, &bindings)?;
     }
     let mut sightings = draft.sightings.clone();
+    for (key, object) in made {
+        sightings.extend(draft.newcomers.get(key).map(|sighting| (*object, sighting.clone())));
+    }
     // What was not retired after all is tried again; what was deleted is forgotten.
     for (change, outcome) in draft.plan.changes.iter().zip(outcomes) {
         let Some(object) = change.id.map(|id| (change.kind, id)) else { continue };

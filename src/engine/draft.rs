@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::gather::{Asked, Picture, picture};
 use super::{EngineError, Sink};
-use crate::domain::absence::{self, Sightings, Vanished};
+use crate::domain::absence::{self, Sighting, Sightings, Vanished};
 use crate::domain::desire::desire;
 use crate::domain::diff::{Comparison, Resolved, diff, sort};
 use crate::domain::guard::{Cap, Refusal, guard};
@@ -15,7 +15,7 @@ use crate::domain::inventory::{Ambiguity, Inventory};
 use crate::domain::matching::{Matches, match_hosts};
 use crate::domain::memory::{Memory, Recollection, Written};
 use crate::domain::name::SourceName;
-use crate::domain::object::{Desired, Field, Kind};
+use crate::domain::object::{Desired, Field, Kind, ObjectKey};
 use crate::domain::plan::Plan;
 use crate::domain::settings::Policy;
 use crate::domain::value::SmallMap;
@@ -63,6 +63,8 @@ pub struct Draft {
     pub before: Sightings,
     /// What to remember of it when the run is done.
     pub sightings: Sightings,
+    /// What to remember of the presence of what the plan makes.
+    pub newcomers: BTreeMap<ObjectKey, Sighting>,
     /// What vanished all at once.
     pub vanished: Vec<Vanished>,
 }
@@ -152,6 +154,7 @@ pub async fn draft(asked: Vec<Asked>, context: &Context) -> Result<Draft, Engine
         memory,
         before,
         sightings: missing.sightings,
+        newcomers: missing.newcomers,
         vanished: missing.vanished,
     })
 }
