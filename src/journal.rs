@@ -15,6 +15,11 @@ pub struct JournalError(pub String);
 
 /// Takes the record of a run's writes.
 pub trait Journal: Send + Sync {
+    /// The number of the run, where it has one.
+    fn run(&self) -> Option<i64> {
+        None
+    }
+
     /// These steps are about to be sent. Durable when it returns.
     ///
     /// # Errors

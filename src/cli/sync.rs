@@ -123,10 +123,7 @@ fn ended_changes(plan: &Plan, outcomes: &[Outcome]) -> Vec<Ended> {
         .map(|(change, outcome)| Ended {
             change: ChangeFile::of(change),
             outcome: outcome.word(),
-            object: match outcome {
-                Outcome::Applied { id, .. } => Some(*id),
-                _ => change.id,
-            },
+            object: outcome.id().or(change.id),
             because: match outcome {
                 Outcome::Failed { reason } => Some(reason.clone()),
                 Outcome::Skipped { because } => Some(because.clone()),

@@ -111,10 +111,7 @@ fn made(plan: &Plan, outcomes: &[Outcome]) -> BTreeMap<ObjectKey, (Kind, u64)> {
         .iter()
         .zip(outcomes)
         .filter(|(change, _)| change.action == Action::Create)
-        .filter_map(|(change, outcome)| match outcome {
-            Outcome::Applied { id, .. } => Some((change.key.clone(), (change.kind, *id))),
-            _ => None,
-        })
+        .filter_map(|(change, outcome)| Some((change.key.clone(), (change.kind, outcome.id()?))))
         .collect()
 }
 

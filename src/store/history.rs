@@ -255,7 +255,8 @@ fn complete(connection: &Connection, mut run: Run) -> rusqlite::Result<Run> {
     while let Some(row) = rows.next()? {
         let number = count(row, 1)?;
         match row.get_ref(0)?.as_str_or_null()? {
-            Some("applied") => run.counts.applied = number,
+            // What somebody else made meanwhile stands as it was to be, by another hand.
+            Some("applied" | "adopted") => run.counts.applied += number,
             Some("failed") => run.counts.failed = number,
             Some("skipped") => run.counts.skipped = number,
             Some("not_reached") => run.counts.not_reached = number,
@@ -294,6 +295,7 @@ fn recorded_change(row: &Row<'_>) -> rusqlite::Result<RecordedChange> {
             settled: settled.clone(),
             stamp: row.get::<_, Option<String>>(14)?.map(Into::into),
         }),
+        Some("adopted") => Some(Outcome::Adopted { id: id.unwrap_or_default() }),
         Some("failed") => Some(Outcome::Failed { reason: because }),
         Some("skipped") => Some(Outcome::Skipped { because }),
         Some(_) => Some(Outcome::NotReached),

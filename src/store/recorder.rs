@@ -121,19 +121,22 @@ impl RunRecorder {
         let because = match outcome {
             Outcome::Failed { reason } => reason.as_str(),
             Outcome::Skipped { because } => because.as_str(),
-            Outcome::Applied { .. } | Outcome::NotReached => "",
+            Outcome::Applied { .. } | Outcome::Adopted { .. } | Outcome::NotReached => "",
         };
         let (id, settled, stamp) = match outcome {
             Outcome::Applied { id, settled, stamp } => {
                 (Some(id_to_sql(*id)?), settled.to_text(), stamp.as_deref())
             }
+            Outcome::Adopted { id } => (Some(id_to_sql(*id)?), "{}".to_owned(), None),
             _ => (None, "{}".to_owned(), None),
         };
-        let creates = change.action == Action::Create && outcome.is_applied();
+        let creates = change.action == Action::Create && matches!(outcome, Outcome::Applied { .. });
+        let adopted = matches!(outcome, Outcome::Adopted { .. });
         transaction
             .prepare_cached(
                 "UPDATE changes SET outcome = ?3, because = ?4, object = coalesce(?5, object), \
-                 settled = ?6, made = made OR ?7, stamp_after = ?8 WHERE run = ?1 AND place = ?2",
+                 settled = ?6, made = (made OR ?7) AND NOT ?9, stamp_after = ?8 \
+                 WHERE run = ?1 AND place = ?2",
             )?
             .execute(params![
                 self.run,
@@ -144,11 +147,24 @@ impl RunRecorder {
                 settled,
                 creates,
                 stamp,
+                adopted,
             ])?;
         if let Outcome::Applied { id, settled, stamp } = outcome {
             memory::stamp(transaction, self.sink, (change.kind, *id), stamp.as_deref())?;
             self.record_applied(transaction, index, change, *id, settled)?;
         }
+        if let Outcome::Adopted { id } = outcome {
+            // Nothing in it was written, so nothing of it is remembered but what it stands for.
+            self.forget_intents(transaction, index)?;
+            binding::bind(transaction, self.sink, &change.key, change.kind, *id)?;
+        }
+        Ok(())
+    }
+
+    fn forget_intents(&self, transaction: &Transaction<'_>, index: usize) -> rusqlite::Result<()> {
+        transaction
+            .prepare_cached("DELETE FROM intents WHERE run = ?1 AND place = ?2")?
+            .execute(params![self.run, place_to_sql(index)])?;
         Ok(())
     }
 
@@ -162,9 +178,7 @@ impl RunRecorder {
         id: u64,
         settled: &SmallMap<Field, Value>,
     ) -> rusqlite::Result<()> {
-        transaction
-            .prepare_cached("DELETE FROM intents WHERE run = ?1 AND place = ?2")?
-            .execute(params![self.run, place_to_sql(index)])?;
+        self.forget_intents(transaction, index)?;
         if change.action == Action::Delete {
             return forget(transaction, self.sink, change.kind, id);
         }
@@ -190,6 +204,10 @@ impl RunRecorder {
 }
 
 impl Journal for RunRecorder {
+    fn run(&self) -> Option<i64> {
+        Some(self.run)
+    }
+
     fn intend(&self, steps: &[(&Change, &Step)]) -> Result<(), JournalError> {
         self.store
             .writing_durably(|transaction| {

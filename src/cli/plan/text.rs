@@ -159,8 +159,12 @@ pub(in crate::cli) fn ended(plan: &Plan, outcomes: &[Outcome]) -> String {
     if of == 0 {
         return summary(plan);
     }
+    let adopted = match count("adopted") {
+        0 => String::new(),
+        adopted => format!(" {adopted} made by somebody else meanwhile,"),
+    };
     format!(
-        "Applied {} of {of} changes; {} failed, {} skipped, {} not reached.",
+        "Applied {} of {of} changes;{adopted} {} failed, {} skipped, {} not reached.",
         count("applied"),
         count("failed"),
         count("skipped"),

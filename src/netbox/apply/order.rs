@@ -1,0 +1,295 @@
+//! What may be written at the same time. Waves wait only for those that they build
+//! on, and a wave is split over lanes in such a way that no two requests under way
+//! lock the same rows of NetBox's database.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::row::references;
+use super::item::{Deed, Item};
+use crate::domain::object::{Field, Kind, ObjectKey, ObjectRef};
+use crate::domain::plan::{Action, Change, Plan, Wave};
+
+/// For each wave those before it that must have ended.
+pub(super) fn dependencies(plan: &Plan, waves: &[Wave]) -> Vec<BTreeSet<usize>> {
+    let writes = Writes::of(plan, waves);
+    (0..waves.len())
+        .map(|late| {
+            let built_on = writes.built_on(plan, &waves[late]);
+            (0..late)
+                .filter(|&early| {
+                    is_ordered(&waves[early], &waves[late])
+                        || built_on.contains(&early)
+                        || writes.share_seats(plan, &waves[early], &waves[late])
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// Whether two waves keep their order whatever is in them.
+fn is_ordered(early: &Wave, late: &Wave) -> bool {
+    let founds = |wave: &Wave| wave.kind < Kind::Device;
+    let deletes = |wave: &Wave| wave.action == Action::Delete;
+    early.kind == late.kind
+        || founds(early)
+        || founds(late)
+        || deletes(early)
+        || deletes(late)
+        // Making a part counts it on its host, and so locks the host's row.
+        || host_of(early.kind) == Some(late.kind)
+}
+
+/// The kind of host on which a new object of a kind is counted.
+fn host_of(kind: Kind) -> Option<Kind> {
+    match kind {
+        Kind::Interface | Kind::InventoryItem => Some(Kind::Device),
+        Kind::VmInterface | Kind::VirtualDisk => Some(Kind::VirtualMachine),
+        _ => None,
+    }
+}
+
+/// Which waves write which objects.
+struct Writes<'p> {
+    by_key: BTreeMap<(Kind, &'p ObjectKey), BTreeSet<usize>>,
+    by_id: BTreeMap<(Kind, u64), BTreeSet<usize>>,
+}
+
+impl<'p> Writes<'p> {
+    fn of(plan: &'p Plan, waves: &[Wave]) -> Self {
+        let mut writes = Writes { by_key: BTreeMap::new(), by_id: BTreeMap::new() };
+        for (place, wave) in waves.iter().enumerate() {
+            for step in &wave.steps {
+                let change = &plan.changes[step.change];
+                writes.by_key.entry((change.kind, &change.key)).or_default().insert(place);
+                if let Some(id) = change.id {
+                    writes.by_id.entry((change.kind, id)).or_default().insert(place);
+                }
+            }
+        }
+        writes
+    }
+
+    fn writing(&self, reference: &ObjectRef) -> BTreeSet<usize> {
+        let found = match reference {
+            ObjectRef::Live(kind, id) => self.by_id.get(&(*kind, *id)),
+            ObjectRef::Planned(kind, key) => self.by_key.get(&(*kind, key)),
+        };
+        found.cloned().unwrap_or_default()
+    }
+
+    /// The waves that write what a wave refers to.
+    fn built_on(&self, plan: &Plan, wave: &Wave) -> BTreeSet<usize> {
+        wave.steps
+            .iter()
+            .flat_map(|step| {
+                let change = &plan.changes[step.change];
+                step.fields.iter().filter_map(|field| change.fields.get(field))
+            })
+            .flat_map(|change| references(&change.after))
+            .flat_map(|reference| self.writing(reference))
+            .collect()
+    }
+
+    /// Whether one of two waves empties a seat of something that the other writes.
+    fn share_seats(&self, plan: &Plan, one: &Wave, other: &Wave) -> bool {
+        let holders = |wave: &Wave| -> BTreeSet<ObjectRef> {
+            let changes = wave.steps.iter().map(|step| &plan.changes[step.change]);
+            changes.flat_map(|change| &change.unseat).map(|seat| seat.holder.clone()).collect()
+        };
+        let writes = |wave: &Wave, holders: &BTreeSet<ObjectRef>| {
+            !holders.is_empty()
+                && wave.steps.iter().any(|step| {
+                    let change: &Change = &plan.changes[step.change];
+                    let live = change.id.map(|id| ObjectRef::Live(change.kind, id));
+                    live.is_some_and(|live| holders.contains(&live))
+                })
+        };
+        let (ones, others) = (holders(one), holders(other));
+        writes(other, &ones) || writes(one, &others) || !ones.is_disjoint(&others)
+    }
+}
+
+/// Splits what is to be written over lanes. What locks the same row goes into one lane,
+/// and within a lane everything is in an order that every agent keeps.
+pub(super) fn lanes<'p>(
+    kind: Kind,
+    deed: Deed,
+    items: Vec<Item<'p>>,
+    lanes: usize,
+) -> Vec<Vec<Item<'p>>> {
+    let mut groups: BTreeMap<u64, Vec<Item<'p>>> = BTreeMap::new();
+    for item in items {
+        groups.entry(group(kind, deed, &item)).or_default().push(item);
+    }
+    let mut groups: Vec<(u64, Vec<Item<'p>>)> = groups.into_iter().collect();
+    let lanes = lanes.clamp(1, groups.len().max(1));
+    // The longest first, each to the lane that has least to do.
+    groups.sort_by_key(|(group, items)| (std::cmp::Reverse(items.len()), *group));
+    let mut split: Vec<Vec<(u64, Vec<Item<'p>>)>> = (0..lanes).map(|_| Vec::new()).collect();
+    for group in groups {
+        let least = split.iter_mut().min_by_key(|lane| {
+            lane.iter().map(|(_, items): &(u64, Vec<Item<'_>>)| items.len()).sum::<usize>()
+        });
+        if let Some(lane) = least {
+            lane.push(group);
+        }
+    }
+    split
+        .into_iter()
+        .map(|mut lane| {
+            lane.sort_by_key(|(group, _)| *group);
+            lane.into_iter()
+                .flat_map(|(_, mut items)| {
+                    items.sort_by(|a, b| a.order().cmp(&b.order()));
+                    items
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// What an item has in common with those that must not be written beside it.
+fn group(kind: Kind, deed: Deed, item: &Item<'_>) -> u64 {
+    // So many updates go together that lanes stay few and long.
+    const TOGETHER: u64 = 25;
+    let of = |field: Field| {
+        item.fields.get(&field).and_then(|value| value.as_ref()).and_then(ObjectRef::live_id)
+    };
+    let group = match (deed, kind) {
+        // A new device is counted on its type, a part on its host.
+        (Deed::Make, Kind::Device) => of(Field::DeviceType),
+        (Deed::Make, Kind::Interface) => of(Field::Device),
+        (Deed::Make, Kind::VmInterface | Kind::VirtualDisk) => of(Field::VirtualMachine),
+        (Deed::Make, Kind::Service) => of(Field::Parent),
+        (Deed::Make, Kind::MacAddress) => of(Field::AssignedObject).map(|id| id / TOGETHER),
+        (
+            Deed::Change,
+            Kind::Device
+            | Kind::VirtualMachine
+            | Kind::Interface
+            | Kind::VmInterface
+            | Kind::MacAddress
+            | Kind::Service,
+        ) => item.id.map(|id| id / TOGETHER),
+        // Whatever locks more than its own row: one writer.
+        _ => None,
+    };
+    group.map_or(0, |group| group + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::object::Why;
+    use crate::domain::plan::{FieldChange, Seat, waves};
+    use crate::domain::value::{SmallMap, Value};
+
+    fn change(action: Action, kind: Kind, name: &str, id: Option<u64>) -> Change {
+        Change {
+            action,
+            kind,
+            key: ObjectKey::new(kind, name),
+            id,
+            label: name.into(),
+            stamp: None,
+            fields: SmallMap::default(),
+            unseat: Vec::new(),
+            reason: "".into(),
+        }
+    }
+
+    fn with(mut change: Change, field: Field, after: Value) -> Change {
+        let why = Why::Agent("test".into());
+        change.fields.insert(field, FieldChange { before: Value::Null, after, why });
+        change
+    }
+
+    fn to(kind: Kind, name: &str) -> Value {
+        Value::Ref(ObjectRef::Planned(kind, ObjectKey::new(kind, name)))
+    }
+
+    fn host() -> Plan {
+        let device = with(
+            change(Action::Create, Kind::Device, "a", None),
+            Field::PrimaryIp4,
+            to(Kind::IpAddress, "a"),
+        );
+        let interface = with(
+            with(
+                change(Action::Create, Kind::Interface, "a", None),
+                Field::Device,
+                to(Kind::Device, "a"),
+            ),
+            Field::PrimaryMac,
+            to(Kind::MacAddress, "a"),
+        );
+        let on = || to(Kind::Interface, "a");
+        let mac = change(Action::Create, Kind::MacAddress, "a", None);
+        let ip = change(Action::Create, Kind::IpAddress, "a", None);
+        let changes = vec![
+            device,
+            interface,
+            with(mac, Field::AssignedObject, on()),
+            with(ip, Field::AssignedObject, on()),
+        ];
+        Plan { changes, ..Plan::default() }
+    }
+
+    /// Pairs of waves of which the second waits for the first, as kind and place.
+    fn waiting(plan: &Plan) -> (Vec<Wave>, BTreeSet<(usize, usize)>) {
+        let waves = waves(plan);
+        let pairs = dependencies(plan, &waves)
+            .into_iter()
+            .enumerate()
+            .flat_map(|(late, early)| early.into_iter().map(move |early| (early, late)))
+            .collect();
+        (waves, pairs)
+    }
+
+    #[test]
+    fn macs_and_addresses_go_side_by_side_and_primaries_wait_for_their_own() {
+        let (waves, waits) = waiting(&host());
+        let place = |kind, creates| {
+            let of = |wave: &Wave| wave.kind == kind && wave.steps[0].creates == creates;
+            waves.iter().position(of).unwrap()
+        };
+        let (device, interface) = (place(Kind::Device, true), place(Kind::Interface, true));
+        let (mac, ip) = (place(Kind::MacAddress, true), place(Kind::IpAddress, true));
+        let (primary_mac, primary_ip) = (place(Kind::Interface, false), place(Kind::Device, false));
+        assert!(waits.contains(&(device, interface)));
+        assert!(waits.contains(&(interface, mac)) && waits.contains(&(interface, ip)));
+        assert!(!waits.contains(&(mac, ip)) && !waits.contains(&(ip, mac)));
+        assert!(waits.contains(&(mac, primary_mac)) && !waits.contains(&(ip, primary_mac)));
+        assert!(waits.contains(&(ip, primary_ip)) && !waits.contains(&(mac, primary_ip)));
+    }
+
+    #[test]
+    fn what_empties_a_seat_and_what_fills_it_are_never_written_at_once() {
+        let holder = ObjectRef::Live(Kind::VirtualMachine, 7);
+        let mut moved = with(
+            change(Action::Move, Kind::IpAddress, "x", Some(1)),
+            Field::AssignedObject,
+            Value::Ref(ObjectRef::Live(Kind::Interface, 5)),
+        );
+        moved.unseat = vec![Seat { holder, label: "x".into(), field: Field::PrimaryIp4 }];
+        let filled = with(
+            change(Action::Update, Kind::VirtualMachine, "y", Some(7)),
+            Field::PrimaryIp4,
+            Value::Ref(ObjectRef::Live(Kind::IpAddress, 2)),
+        );
+        let plan = Plan { changes: vec![moved, filled], ..Plan::default() };
+        let (waves, waits) = waiting(&plan);
+        assert_eq!(waves.len(), 2);
+        assert!(waits.contains(&(0, 1)));
+    }
+
+    #[test]
+    fn deletions_come_last_and_alone() {
+        let mut plan = host();
+        plan.changes.push(change(Action::Delete, Kind::Service, "old", Some(3)));
+        plan.changes.push(change(Action::Delete, Kind::Device, "old", Some(4)));
+        let (waves, waits) = waiting(&plan);
+        let last = waves.len() - 1;
+        assert!((0..last).all(|early| waits.contains(&(early, last))));
+    }
+}

@@ -1,0 +1,135 @@
+//! NetBox, as a sink: what stands there as a [`World`], and plans carried out.
+//!
+//! The only room that knows NetBox's API. It decides nothing about what should
+//! stand: it reads, writes what a plan says, and tells how each change ended.
+//!
+//! # What it promises
+//!
+//! - What is read is in the one form in which the domain compares it: a field that
+//!   nobody changed since it was written reads as it was written, in every version.
+//! - Nothing is written twice: a request whose answer got lost is not sent again
+//!   before it was read what became of it.
+//! - What a person changed between the plan and its writing is left alone.
+//! - One bad object fails alone, with NetBox's reason, and takes only those along
+//!   that need it.
+
+mod api;
+mod apply;
+mod error;
+mod lookup;
+mod natural;
+mod page;
+mod row;
+mod snapshot;
+mod table;
+mod version;
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+pub use error::NetBoxError;
+pub use version::{NotAVersion, Version};
+
+use crate::config;
+use crate::domain::name::InstanceName;
+use crate::domain::outcome::Outcome;
+use crate::domain::plan::Plan;
+use crate::domain::world::{Need, World};
+use crate::journal::Journal;
+use crate::progress::Progress;
+use api::Api;
+use apply::How;
+
+/// A NetBox that answers and whose token is accepted.
+#[derive(Debug, Clone)]
+pub struct NetBox {
+    api: Api,
+    instance: InstanceName,
+    batch: usize,
+    lanes: usize,
+    patience: Duration,
+}
+
+/// After so long without an answer that helps, a run gives up: long enough for NetBox to
+/// be started again.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A request of a run that was killed may still be carried out for so long.
+const AFTERLIFE: Duration = Duration::from_secs(180);
+
+impl NetBox {
+    /// Asks NetBox for its version.
+    ///
+    /// # Errors
+    /// When it cannot be reached, is none, is too old, or does not accept the token.
+    pub async fn connect(
+        config: &config::NetBox,
+        instance: &InstanceName,
+    ) -> Result<Self, NetBoxError> {
+        let api = Api::connect(config).await?;
+        let version = api.version;
+        if version >= Version::UNKNOWN {
+            warn!(%version, "this NetBox is newer than any that was tested; going on");
+        } else {
+            info!(%version, "connected to NetBox");
+        }
+        Ok(NetBox {
+            api,
+            instance: instance.clone(),
+            batch: config.batch_size,
+            lanes: config.http.concurrency.get(),
+            patience: PATIENCE,
+        })
+    }
+
+    /// Another limit of how long an apply goes on without an answer that helps.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
+    }
+
+    /// NetBox's version.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.api.version
+    }
+
+    /// Everything that stands of the kinds that are needed.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn snapshot(&self, need: &Need) -> Result<World, NetBoxError> {
+        snapshot::read(&self.api, need).await
+    }
+
+    /// Carries a plan out, in the order of its waves. Gives one outcome for each change,
+    /// in the order of the plan, and tells each to the journal.
+    ///
+    /// When `cancel` is set it ends after the requests under way; when NetBox stays away
+    /// or the journal cannot be written, the first change that was not come to says why.
+    pub async fn apply(
+        &self,
+        plan: &Plan,
+        journal: &dyn Journal,
+        progress: &dyn Progress,
+        cancel: &CancellationToken,
+    ) -> Vec<Outcome> {
+        let how = How {
+            instance: self.instance.to_string(),
+            batch: self.batch,
+            lanes: self.lanes,
+            patience: self.patience,
+            since: self
+                .api
+                .began
+                .checked_sub(AFTERLIFE)
+                .unwrap_or(self.api.began)
+                .strftime("%Y-%m-%dT%H:%M:%SZ")
+                .to_string(),
+        };
+        apply::apply(&self.api, &how, plan, journal, progress, cancel).await
+    }
+}
