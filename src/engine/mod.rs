@@ -12,6 +12,7 @@ mod rollback;
 mod sink;
 
 use crate::collect::CollectError;
+use crate::netbox::NetBoxError;
 use crate::store::StoreError;
 
 pub use apply::{Report, apply, apply_plan};
@@ -26,6 +27,9 @@ pub enum EngineError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// NetBox could not be used.
+    #[error(transparent)]
+    NetBox(#[from] NetBoxError),
     /// A file of observations cannot be read.
     #[error("cannot read the observations {path}: {reason}")]
     File {

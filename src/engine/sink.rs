@@ -13,6 +13,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::world::{Need, World};
 use crate::journal::Journal;
+use crate::netbox::NetBox;
 use crate::progress::Progress;
 use crate::store::{Local, SinkId, Store};
 
@@ -21,6 +22,8 @@ use crate::store::{Local, SinkId, Store};
 pub enum Sink {
     /// The inventory in the store.
     Local(Local),
+    /// A NetBox.
+    NetBox(Box<NetBox>, SinkId),
 }
 
 impl Sink {
@@ -28,8 +31,10 @@ impl Sink {
     ///
     /// # Errors
     /// When it cannot be reached or is not what it should be.
-    pub async fn connect(_settings: &Settings, store: &Arc<Store>) -> Result<Self, EngineError> {
-        Ok(Sink::local(store))
+    pub async fn connect(settings: &Settings, store: &Arc<Store>) -> Result<Self, EngineError> {
+        let Some(config) = &settings.netbox else { return Ok(Sink::local(store)) };
+        let netbox = NetBox::connect(config, &settings.policy.instance).await?;
+        Ok(Sink::NetBox(Box::new(netbox), SinkId::netbox(&config.url)))
     }
 
     /// The local inventory of a store.
@@ -43,6 +48,7 @@ impl Sink {
     pub fn id(&self) -> SinkId {
         match self {
             Sink::Local(_) => SinkId::local(),
+            Sink::NetBox(_, id) => id.clone(),
         }
     }
 
@@ -56,6 +62,7 @@ impl Sink {
                 let (local, need) = (local.clone(), need.clone());
                 blocking(move || local.snapshot(&need)).await?.map_err(EngineError::from)
             }
+            Sink::NetBox(netbox, _) => Ok(netbox.snapshot(need).await?),
         }
     }
 
@@ -71,6 +78,9 @@ impl Sink {
                 let local = local.clone();
                 blocking(move || local.apply(&plan, &*journal, &*progress, &cancel)).await
             }
+            Sink::NetBox(netbox, _) => {
+                Ok(netbox.apply(&plan, &*journal, &*progress, &cancel).await)
+            }
         }
     }
 
@@ -82,7 +92,7 @@ impl Sink {
     ) -> Result<BTreeMap<(Kind, u64), Recollection>, EngineError> {
         match self {
             // The inventory and what is remembered of it are one file: they are lost together.
-            Sink::Local(_) => Ok(BTreeMap::new()),
+            Sink::Local(_) | Sink::NetBox(..) => Ok(BTreeMap::new()),
         }
     }
 }
