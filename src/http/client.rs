@@ -63,6 +63,12 @@ impl Client {
         Ok(Client { inner, gate: Arc::new(Gate::new(&options)), options: Arc::new(options) })
     }
 
+    /// How many requests this client and its clones have sent, every try counted.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.gate.passed()
+    }
+
     /// A request that reads.
     pub fn get(&self, url: Url) -> Request {
         self.request(Method::GET, url)

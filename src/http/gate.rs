@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -13,6 +14,7 @@ use super::Options;
 pub(super) struct Gate {
     at_once: Arc<Semaphore>,
     rate: Option<DefaultDirectRateLimiter>,
+    passed: AtomicU64,
 }
 
 impl Gate {
@@ -26,7 +28,12 @@ impl Gate {
             Quota::with_period(rate.interval())
                 .map(|quota| RateLimiter::direct(quota.allow_burst(burst)))
         });
-        Gate { at_once: Arc::new(Semaphore::new(at_once)), rate }
+        Gate { at_once: Arc::new(Semaphore::new(at_once)), rate, passed: AtomicU64::new(0) }
+    }
+
+    /// How many have passed.
+    pub(super) fn passed(&self) -> u64 {
+        self.passed.load(Ordering::Relaxed)
     }
 
     /// Waits for a turn. The place is held until the permit is dropped.
@@ -36,6 +43,7 @@ impl Gate {
         if let Some(rate) = &self.rate {
             rate.until_ready().await;
         }
+        self.passed.fetch_add(1, Ordering::Relaxed);
         permit
     }
 }

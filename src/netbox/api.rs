@@ -1,7 +1,6 @@
 //! Requests to NetBox's REST API: where they go and what they carry. Knows no kind
 //! of object.
 
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
@@ -19,8 +18,6 @@ pub(super) struct Api {
     base: Url,
     authorization: SecretString,
     pub(super) version: Version,
-    /// When it was first asked, by its own clock.
-    pub(super) began: Timestamp,
 }
 
 /// Longer queries are sent as several requests: gunicorn takes a request line of at
@@ -39,7 +36,6 @@ impl Api {
             base,
             authorization: authorization(&config.token),
             version: Version::OLDEST,
-            began: Timestamp::UNIX_EPOCH,
         };
         api.ask_version().await?;
         if api.version < Version::OLDEST {
@@ -66,10 +62,12 @@ impl Api {
         self.version = version
             .parse()
             .map_err(|error: super::version::NotAVersion| stranger(&error.to_string()))?;
-        let date = answer.headers.get(header::DATE).and_then(|date| date.to_str().ok());
-        let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());
-        self.began = date.map_or_else(Timestamp::now, |date| date.timestamp());
         Ok(())
+    }
+
+    /// How many requests were sent.
+    pub(super) fn sent(&self) -> u64 {
+        self.client.sent()
     }
 
     fn url(&self, path: &str) -> Url {

@@ -56,9 +56,6 @@ pub struct NetBox {
 /// be started again.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// A request of a run that was killed may still be carried out for so long.
-const AFTERLIFE: Duration = Duration::from_secs(180);
-
 impl NetBox {
     /// Asks NetBox for its version.
     ///
@@ -97,6 +94,12 @@ impl NetBox {
         self.api.version
     }
 
+    /// How many requests were sent so far, every try counted.
+    #[must_use]
+    pub fn requests(&self) -> u64 {
+        self.api.sent()
+    }
+
     /// Everything that stands of the kinds that are needed.
     ///
     /// # Errors
@@ -122,13 +125,6 @@ impl NetBox {
             batch: self.batch,
             lanes: self.lanes,
             patience: self.patience,
-            since: self
-                .api
-                .began
-                .checked_sub(AFTERLIFE)
-                .unwrap_or(self.api.began)
-                .strftime("%Y-%m-%dT%H:%M:%SZ")
-                .to_string(),
         };
         apply::apply(&self.api, &how, plan, journal, progress, cancel).await
     }

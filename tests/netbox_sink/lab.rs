@@ -132,3 +132,8 @@ pub(crate) fn unique() -> String {
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("t{:x}{count:x}", now.as_micros() % 0xff_ffff_ffff)
 }
+
+/// Says that a test cannot run.
+pub(crate) fn skip() {
+    eprintln!("skipped: NETBOX_URL and NETBOX_TOKEN name no NetBox");
+}

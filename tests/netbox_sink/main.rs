@@ -8,6 +8,8 @@
     reason = "a test may panic and must say what it skips"
 )]
 
+mod harm;
 mod lab;
 mod plans;
+mod proxy;
 mod roundtrip;

@@ -113,3 +113,106 @@ pub(crate) fn prerequisites(world: &World) -> Vec<Change> {
         })
         .collect()
 }
+
+/// What a network of hosts refers to: one of each, named after `word`.
+pub(crate) fn ground(word: &str) -> Vec<Change> {
+    let name = |what: &str| (Field::Name, text(&format!("{word}-{what}")));
+    let slug = |what: &str| (Field::Slug, text(&format!("{word}-{what}")));
+    vec![
+        create(Kind::Tag, "agent", &[name("agent"), slug("agent")]),
+        create(Kind::Manufacturer, "maker", &[name("maker"), slug("maker")]),
+        create(
+            Kind::DeviceRole,
+            "role",
+            &[name("role"), slug("role"), (Field::Color, text("9e9e9e"))],
+        ),
+        create(Kind::Site, "site", &[name("site"), slug("site"), (Field::Status, text("active"))]),
+        create(Kind::Vrf, "vrf", &[name("vrf")]),
+        create(
+            Kind::DeviceType,
+            "model",
+            &[
+                (Field::Model, text(&format!("{word}-model"))),
+                slug("model"),
+                (Field::Manufacturer, planned(Kind::Manufacturer, "maker")),
+            ],
+        ),
+    ]
+}
+
+/// A device with an interface, a MAC address and an IP address, each the primary one.
+pub(crate) fn host(word: &str, number: usize, has_macs: bool) -> Vec<Change> {
+    let name = format!("{word}-{number:04}");
+    let tags = Value::Refs([ObjectRef::Planned(Kind::Tag, key(Kind::Tag, "agent"))].into());
+    let mac = format!("00:1b:21:00:{:02x}:{:02x}", number / 256, number % 256);
+    let ip = format!("10.9.{}.{}/16", number / 250, number % 250 + 1);
+    let primary_mac = match has_macs {
+        true => (Field::PrimaryMac, planned(Kind::MacAddress, &name)),
+        false => (Field::MacAddress, text(&mac)),
+    };
+    let mut changes = vec![
+        create(
+            Kind::Device,
+            &name,
+            &[
+                (Field::Name, text(&name)),
+                (Field::Status, text("active")),
+                (Field::Site, planned(Kind::Site, "site")),
+                (Field::Role, planned(Kind::DeviceRole, "role")),
+                (Field::DeviceType, planned(Kind::DeviceType, "model")),
+                (Field::Tags, tags),
+                (Field::PrimaryIp4, planned(Kind::IpAddress, &name)),
+            ],
+        ),
+        create(
+            Kind::Interface,
+            &name,
+            &[
+                (Field::Name, text("eth0")),
+                (Field::Type, text("other")),
+                (Field::Device, planned(Kind::Device, &name)),
+                primary_mac,
+            ],
+        ),
+        create(
+            Kind::IpAddress,
+            &name,
+            &[
+                (Field::Address, text(&ip)),
+                (Field::Status, text("active")),
+                (Field::Vrf, planned(Kind::Vrf, "vrf")),
+                (Field::AssignedObject, planned(Kind::Interface, &name)),
+            ],
+        ),
+        create(
+            Kind::Service,
+            &name,
+            &[
+                (Field::Name, text("ssh")),
+                (Field::Protocol, text("tcp")),
+                (Field::Ports, Value::Ints([22].into())),
+                (Field::Parent, planned(Kind::Device, &name)),
+            ],
+        ),
+    ];
+    if has_macs {
+        changes.push(create(
+            Kind::MacAddress,
+            &name,
+            &[
+                (Field::MacAddress, text(&mac)),
+                (Field::AssignedObject, planned(Kind::Interface, &name)),
+            ],
+        ));
+    }
+    changes
+}
+
+/// A network of hosts with everything that it refers to, marked as an agent's own.
+pub(crate) fn network(word: &str, hosts: usize, world: &World, instance: &str) -> Plan {
+    let has_macs = world.supported.contains(&Kind::MacAddress);
+    let mut changes = prerequisites(world);
+    changes.extend(ground(word));
+    changes.extend((0..hosts).flat_map(|number| host(word, number, has_macs)));
+    plan(marked(changes, instance))
+}

@@ -61,8 +61,6 @@ pub(super) struct How {
     pub lanes: usize,
     /// After so long without an answer that helps, nothing more is sent.
     pub patience: Duration,
-    /// Nothing that stands was made by this run before this time, as NetBox's clock has it.
-    pub since: String,
 }
 
 /// Carries a plan out. Gives one outcome for each change, in the order of the plan.
@@ -154,16 +152,11 @@ impl<'r> Run<'r> {
         };
         self.report();
         let lanes = order::lanes(wave.kind, deed, items, self.lanes);
-        let made = join_all(lanes.into_iter().map(|lane| self.lane(wave, deed, lane))).await;
-        let made: Vec<Made<'r>> = made.into_iter().flatten().collect();
-        if !made.is_empty() {
-            self.settle_made(wave, made).await;
-        }
+        join_all(lanes.into_iter().map(|lane| self.lane(wave, deed, lane))).await;
     }
 
-    /// Writes one lane, request after request. Gives what was made and may have twins.
-    async fn lane(&self, wave: &Wave, deed: Deed, mut items: Vec<Item<'r>>) -> Vec<Made<'r>> {
-        let mut made = Vec::new();
+    /// Writes one lane, request after request.
+    async fn lane(&self, wave: &Wave, deed: Deed, mut items: Vec<Item<'r>>) {
         while !items.is_empty() && !self.is_over() {
             let size = self.writer.pace.size(wave.kind).min(items.len());
             let rest = items.split_off(size);
@@ -183,10 +176,12 @@ impl<'r> Run<'r> {
             } else {
                 self.writer.carry_out(deed, wave.kind, batch).await
             };
-            made.extend(self.record(wave, deed, ended));
+            let made = self.record(wave, deed, ended);
+            if !made.is_empty() {
+                self.settle_made(wave, made).await;
+            }
             self.report();
         }
-        made
     }
 
     /// Takes note of how objects ended; what may have twins is not settled yet.
@@ -211,7 +206,7 @@ impl<'r> Run<'r> {
     async fn settle_made(&self, wave: &Wave, made: Vec<Made<'r>>) {
         let ends: BTreeMap<usize, End> =
             made.iter().map(|made| (made.item.place, made.end.clone())).collect();
-        let replaced = self.writer.part_twins(wave.kind, made, &self.how.since).await;
+        let replaced = self.writer.part_twins(wave.kind, made).await;
         let mut ledger = self.ledger();
         for (place, end) in ends {
             let end = match replaced.get(&place) {
@@ -224,8 +219,6 @@ impl<'r> Run<'r> {
             };
             ledger.ended(&wave.steps[place], end);
         }
-        drop(ledger);
-        self.report();
     }
 
     fn report(&self) {

@@ -12,10 +12,9 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::super::natural::{are_twins, may_have_twins};
-use super::super::row::{Fields, live};
-use super::super::table::sheet;
-use super::super::{lookup, page};
+use super::super::lookup;
+use super::super::natural::are_twins;
+use super::super::row::Fields;
 use super::deliver::Writer;
 use super::item::{Deed, End, Item};
 use crate::domain::object::{Field, Kind};
@@ -31,76 +30,52 @@ pub(super) struct Made<'p> {
     pub end: End,
 }
 
-/// How often the maker of an older twin looks whether its rival has taken the other back.
-const PATIENCE: u32 = 3;
+/// How often the maker of an older twin looks whether its rival has taken the other back,
+/// and how long it waits between: a rival looks as soon as its request has ended.
+const PATIENCE: u32 = 5;
 
-const PAUSE: Duration = Duration::from_millis(1_500);
+const PAUSE: Duration = Duration::from_secs(1);
 
 impl Writer<'_> {
-    /// Looks for twins of what was just made. Gives, by the place of its step, what each
-    /// one that was taken back is replaced by.
-    pub(super) async fn part_twins(
-        &self,
-        kind: Kind,
-        made: Vec<Made<'_>>,
-        since: &str,
-    ) -> BTreeMap<usize, End> {
-        let made: Vec<Made<'_>> =
-            made.into_iter().filter(|made| may_have_twins(kind, &made.item.fields)).collect();
+    /// Looks for twins of what one request made. Gives, by the place of its step, what
+    /// each one that was taken back is replaced by.
+    pub(super) async fn part_twins(&self, kind: Kind, made: Vec<Made<'_>>) -> BTreeMap<usize, End> {
         let mut replaced = BTreeMap::new();
         if made.is_empty() || self.is_over() {
             return replaced;
         }
-        let Some(recent) = self.recent(kind, since).await else { return replaced };
+        let wanted: Vec<&Fields> = made.iter().map(|made| &made.item.fields).collect();
+        let standing = self.patiently(|| lookup::same(self.api, kind, &wanted)).await;
+        let Ok(standing) = standing else { return replaced };
         let mut waiting: Vec<(Made<'_>, Live)> = Vec::new();
         let mut yielding: Vec<(Made<'_>, Live)> = Vec::new();
-        for made in made {
-            match self.rival(kind, &made, &recent) {
+        for (made, standing) in made.into_iter().zip(standing) {
+            match self.rival(kind, &made, &standing) {
                 Some((rival, true)) => yielding.push((made, rival)),
                 Some((rival, false)) => waiting.push((made, rival)),
                 None => {}
             }
         }
-        for _ in 0..PATIENCE {
+        // At once: a rival that made the older ones waits for it, as this one does below.
+        replaced.extend(self.give_way(kind, yielding).await);
+        for round in 1..=PATIENCE {
             if waiting.is_empty() || self.is_over() {
                 break;
             }
             tokio::select! {
-                () = tokio::time::sleep(PAUSE) => {}
+                () = tokio::time::sleep(PAUSE * round) => {}
                 () = self.cancel.cancelled() => {}
             }
             waiting = self.remaining(kind, waiting).await;
         }
-        yielding.extend(waiting);
-        replaced.extend(self.give_way(kind, yielding).await);
+        replaced.extend(self.give_way(kind, waiting).await);
         replaced
     }
 
-    /// Everything of a kind that was made since the run began, by whomever.
-    async fn recent(&self, kind: Kind, since: &str) -> Option<Vec<Live>> {
-        let sheet = sheet(kind);
-        let version = self.api.version;
-        let asking = sheet.reading(version);
-        let read = self
-            .patiently(|| async {
-                let mut found = Vec::new();
-                let filter = [("created__gte", since)];
-                page::each(self.api, sheet.endpoint, &filter, &asking, |row| {
-                    found.extend(live(sheet, version, &row));
-                })
-                .await?;
-                Ok(found)
-            })
-            .await;
-        read.ok()
-    }
-
     /// A twin of what was made, and whether it is to be preferred to it.
-    fn rival(&self, kind: Kind, made: &Made<'_>, recent: &[Live]) -> Option<(Live, bool)> {
-        let twins = recent
-            .iter()
-            .filter(|live| live.id != made.id && are_twins(kind, &made.item.fields, live));
-        let oldest = twins.min_by_key(|live| live.id)?;
+    fn rival(&self, kind: Kind, made: &Made<'_>, standing: &[Live]) -> Option<(Live, bool)> {
+        let is_twin = |live: &&Live| live.id != made.id && are_twins(kind, &made.item.fields, live);
+        let oldest = standing.iter().filter(is_twin).min_by_key(|live| live.id)?;
         let maker = oldest.field(Field::AgentInstance).as_text();
         let is_rivals = maker.is_some_and(|maker| maker != self.instance);
         Some((oldest.clone(), oldest.id < made.id || !is_rivals))

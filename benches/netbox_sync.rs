@@ -1,0 +1,356 @@
+//! How fast a real NetBox is filled: a first and a second sync of many hosts, beside a
+//! plain client that writes one object with each request.
+//!
+//! ```text
+//! NETBOX_URL=… NETBOX_TOKEN=… cargo bench --bench netbox_sync -- [HOSTS] [SAMPLE]
+//! ```
+//!
+//! Takes a NetBox that may be filled: every host is a device with two interfaces, each
+//! with a MAC address and an IP address, and its primaries. The plain client writes a
+//! sample of as many hosts as it can in reasonable time.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a bench prints, and ends where it cannot go on"
+)]
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use netbox_agent::config;
+use netbox_agent::domain::coverage::Covered;
+use netbox_agent::domain::desire::desire;
+use netbox_agent::domain::diff::{Comparison, diff};
+use netbox_agent::domain::matching::match_hosts;
+use netbox_agent::domain::memory::{Memory, Written};
+use netbox_agent::domain::merge::merge;
+use netbox_agent::domain::object::{Kind, ObjectRef};
+use netbox_agent::domain::observation::{
+    Address, Authority, Host, HostAttribute, Interface, Observation, Prefix, Segment, Thing,
+};
+use netbox_agent::domain::outcome::Outcome;
+use netbox_agent::domain::plan::{Change, Plan, Step};
+use netbox_agent::domain::settings::Policy;
+use netbox_agent::domain::value::Value;
+use netbox_agent::domain::world::{Need, World};
+use netbox_agent::http::{Client, Method, Options, header};
+use netbox_agent::journal::{Journal, JournalError};
+use netbox_agent::netbox::NetBox;
+use netbox_agent::progress::Silent;
+use serde_json::{Value as Json, json};
+use tokio_util::sync::CancellationToken;
+
+/// Keeps no record.
+struct Unrecorded;
+
+impl Journal for Unrecorded {
+    fn intend(&self, _: &[(&Change, &Step)]) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn made(
+        &self,
+        _: Kind,
+        _: &netbox_agent::domain::object::ObjectKey,
+        _: u64,
+    ) -> Result<(), JournalError> {
+        Ok(())
+    }
+
+    fn settle(&self, _: usize, _: &Change, _: &Outcome) -> Result<(), JournalError> {
+        Ok(())
+    }
+}
+
+fn main() {
+    let variable = |name: &str| std::env::var(name).ok();
+    let (Some(url), Some(token)) = (variable("NETBOX_URL"), variable("NETBOX_TOKEN")) else {
+        eprintln!("skipped: set NETBOX_URL and NETBOX_TOKEN to a NetBox that may be filled");
+        return;
+    };
+    let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
+    let hosts: u32 = numbers.next().unwrap_or(1_000);
+    let sample: u32 = numbers.next().unwrap_or(20);
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(run(&url, &token, hosts, sample));
+}
+
+async fn run(url: &str, token: &str, hosts: u32, sample: u32) {
+    let config = config::NetBox {
+        url: format!("{}/", url.trim_end_matches('/')).parse().unwrap(),
+        token: token.into(),
+        http: Options {
+            timeout: Duration::from_secs(120),
+            concurrency: 4.try_into().unwrap(),
+            ..Options::default()
+        },
+        batch_size: 100,
+    };
+    let policy = Policy::of("bench".parse().unwrap());
+    let netbox = NetBox::connect(&config, &policy.instance).await.unwrap();
+    println!("NetBox {} at {url}", netbox.version());
+    let observations = observations(hosts);
+
+    let mut memory = Memory::default();
+    let first = sync(&netbox, &observations, &policy, &mut memory).await;
+    first.tell("first sync", hosts);
+    let second = sync(&netbox, &observations, &policy, &mut memory).await;
+    second.tell("second sync", hosts);
+    println!("peak memory of this process: {} MB", peak_memory() / 1024);
+
+    if sample > 0 {
+        let plain = plain(&config, sample).await;
+        let rate = f64::from(sample) / plain.as_secs_f64();
+        println!(
+            "plain client, one object a request: {sample} hosts in {:.1} s = {rate:.2} hosts/s; \
+             {hosts} hosts would take {:.0} s (extrapolated)",
+            plain.as_secs_f64(),
+            f64::from(hosts) / rate
+        );
+        println!("the first sync was {:.1} times as fast", first.rate(hosts) / rate);
+    }
+}
+
+/// What one sync took.
+struct Taken {
+    all: Duration,
+    apply: Duration,
+    requests: u64,
+    changes: usize,
+    cpu: Duration,
+}
+
+impl Taken {
+    fn rate(&self, hosts: u32) -> f64 {
+        f64::from(hosts) / self.all.as_secs_f64()
+    }
+
+    fn tell(&self, what: &str, hosts: u32) {
+        println!(
+            "{what}: {} changes in {:.1} s ({:.1} s of them writing) = {:.1} hosts/s, {} requests, \
+             {:.1} s of processor time here = {:.1} % of a core",
+            self.changes,
+            self.all.as_secs_f64(),
+            self.apply.as_secs_f64(),
+            self.rate(hosts),
+            self.requests,
+            self.cpu.as_secs_f64(),
+            100.0 * self.cpu.as_secs_f64() / self.all.as_secs_f64(),
+        );
+    }
+}
+
+async fn sync(
+    netbox: &NetBox,
+    observations: &[Observation],
+    policy: &Policy,
+    memory: &mut Memory,
+) -> Taken {
+    let (begun, cpu, requests) = (Instant::now(), processor_time(), netbox.requests());
+    let world = netbox.snapshot(&need()).await.unwrap();
+    let plan = draft(observations, &world, policy, memory);
+    let writing = Instant::now();
+    let outcomes = netbox.apply(&plan, &Unrecorded, &Silent, &CancellationToken::new()).await;
+    let apply = writing.elapsed();
+    remember(&plan, &outcomes, memory);
+    for (change, outcome) in plan.changes.iter().zip(&outcomes) {
+        if !outcome.is_applied() {
+            eprintln!("{} {}: {outcome}", change.kind, change.label);
+        }
+    }
+    Taken {
+        all: begun.elapsed(),
+        apply,
+        requests: netbox.requests() - requests,
+        changes: plan.changes.len(),
+        cpu: processor_time().saturating_sub(cpu),
+    }
+}
+
+/// Everything but what no host here could have: as a run that knows several sources asks.
+fn need() -> Need {
+    Need { kinds: Kind::ALL.iter().copied().collect() }
+}
+
+fn draft(observations: &[Observation], world: &World, policy: &Policy, memory: &Memory) -> Plan {
+    let inventory = merge(observations.to_vec(), &policy.ranking, &policy.binds);
+    let covered = Covered::new(Vec::new());
+    let matches = match_hosts(&inventory, world, memory, &covered, policy);
+    let (desired, _) = desire(&inventory, &matches, world, policy);
+    let about = Comparison {
+        inventory: &inventory,
+        matches: &matches,
+        world,
+        memory,
+        ownership: &policy.ownership,
+        instance: policy.instance.as_str(),
+        tag: &policy.tag,
+    };
+    diff(&desired, &about).0
+}
+
+fn remember(plan: &Plan, outcomes: &[Outcome], memory: &mut Memory) {
+    let ids: BTreeMap<_, u64> = plan
+        .changes
+        .iter()
+        .zip(outcomes)
+        .filter_map(|(change, outcome)| Some(((change.kind, &change.key), outcome.id()?)))
+        .collect();
+    let solid = |reference: &ObjectRef| match reference {
+        ObjectRef::Planned(kind, key) => {
+            ids.get(&(*kind, key)).map_or(reference.clone(), |id| ObjectRef::Live(*kind, *id))
+        }
+        live => live.clone(),
+    };
+    for (change, outcome) in plan.changes.iter().zip(outcomes) {
+        let Outcome::Applied { id, settled, stamp } = outcome else { continue };
+        memory.bindings.insert(change.key.clone(), (change.kind, *id));
+        let known = memory.objects.entry((change.kind, *id)).or_default();
+        known.stamp.clone_from(stamp);
+        for (field, of) in change.fields.iter() {
+            let wanted = match &of.after {
+                Value::Ref(reference) => Value::Ref(solid(reference)),
+                Value::Refs(all) => Value::Refs(all.iter().map(solid).collect()),
+                other => other.clone(),
+            };
+            let settled = settled.get(field).unwrap_or(&wanted).clone();
+            known.fields.insert(*field, Written { wanted, settled });
+        }
+    }
+}
+
+/// Hosts of several makers, each with two interfaces in two networks.
+fn observations(hosts: u32) -> Vec<Observation> {
+    const MAKERS: [&str; 6] = ["Dell", "HPE", "Lenovo", "Supermicro", "Intel", "Raspberry Pi"];
+    let observation = |thing| Observation {
+        source: "bench".parse().unwrap(),
+        at: Timestamp::UNIX_EPOCH,
+        authority: Authority::Own,
+        evidence: "its own word".into(),
+        segment: Segment::default(),
+        thing,
+    };
+    let mut all: Vec<Observation> = ["10.64.0.0/16", "10.65.0.0/16"]
+        .into_iter()
+        .map(|net| {
+            let net = net.parse().unwrap();
+            observation(Thing::Prefix(Prefix { net, vlan: None, description: None }))
+        })
+        .collect();
+    for number in 0..hosts {
+        let mut host = Host {
+            key: Some(format!("bench:lab/host/{number}").parse().unwrap()),
+            ..Host::default()
+        };
+        host.facts.text(HostAttribute::Name, format!("host{number:05}"));
+        host.facts.text(HostAttribute::Manufacturer, MAKERS[number as usize % MAKERS.len()]);
+        host.facts.text(HostAttribute::Model, "Server");
+        for port in 0..2_u8 {
+            let [_, high, low, last] = (number + 1).to_be_bytes();
+            let mac = format!("00:1b:21:{:02x}:{low:02x}:{last:02x}", high * 2 + port);
+            let ip = Ipv4Addr::new(10, 64 + port, low, last);
+            let mut address = Address::with_prefix(ipnet::IpNet::new(ip.into(), 16).unwrap());
+            address.gateway = port == 0;
+            host.interfaces.push(Interface {
+                name: Some(format!("eth{port}").into()),
+                mac: Some(mac.parse().unwrap()),
+                addresses: vec![address],
+                ..Interface::default()
+            });
+        }
+        all.push(observation(Thing::Host(Box::new(host))));
+    }
+    all
+}
+
+/// Writes hosts as most clients do: looks for each object, writes it alone, goes on.
+async fn plain(config: &config::NetBox, hosts: u32) -> Duration {
+    use secrecy::ExposeSecret;
+    let client = Client::new(config.http.clone()).unwrap();
+    let token = config.token.expose_secret();
+    let scheme = if token.starts_with("nbt_") { "Bearer" } else { "Token" };
+    let authorization: secrecy::SecretString = format!("{scheme} {token}").into();
+    let request = |method, path: &str| {
+        let url = config.url.join("api/").unwrap().join(path).unwrap();
+        client
+            .request(method, url)
+            .secret_header(header::AUTHORIZATION, &authorization)
+            .header(header::CONTENT_TYPE, "application/json")
+    };
+    let get = async |path: String| -> Option<u64> {
+        let answer: Json = request(Method::GET, &path).send().await.unwrap().json().unwrap();
+        answer["results"][0]["id"].as_u64()
+    };
+    let post = async |path: &str, body: Json| -> u64 {
+        let answer = request(Method::POST, path).json(&body).send().await.unwrap();
+        answer.json::<Json>().unwrap()["id"].as_u64().unwrap()
+    };
+    let patch = async |path: String, body: Json| {
+        request(Method::PATCH, &path).json(&body).send().await.unwrap();
+    };
+    let site = get("dcim/sites/?slug=main".to_owned()).await.unwrap();
+    let role = get("dcim/device-roles/?limit=1".to_owned()).await.unwrap();
+    let model = get("dcim/device-types/?limit=1".to_owned()).await.unwrap();
+    let has_macs = request(Method::GET, "dcim/mac-addresses/?limit=1").send().await.is_ok();
+    let run = Timestamp::now().as_second();
+    let begun = Instant::now();
+    for number in 0..hosts {
+        let name = format!("plain-{run}-{number}");
+        assert!(get(format!("dcim/devices/?name={name}")).await.is_none());
+        let body = json!({"name": name, "site": site, "role": role, "device_type": model, "status": "active"});
+        let device = post("dcim/devices/", body).await;
+        let mut primary = None;
+        for port in 0..2_u32 {
+            get(format!("dcim/interfaces/?device_id={device}&name=eth{port}")).await;
+            let body = json!({"device": device, "name": format!("eth{port}"), "type": "other"});
+            let interface = post("dcim/interfaces/", body).await;
+            let low = (run as u32).wrapping_mul(64).wrapping_add(number * 2 + port).to_be_bytes();
+            let on =
+                json!({"assigned_object_type": "dcim.interface", "assigned_object_id": interface});
+            if has_macs {
+                let mac =
+                    format!("02:aa:{:02x}:{:02x}:{:02x}:{:02x}", low[0], low[1], low[2], low[3]);
+                get(format!("dcim/mac-addresses/?mac_address={mac}")).await;
+                let mut body = on.clone();
+                body["mac_address"] = mac.into();
+                let mac = post("dcim/mac-addresses/", body).await;
+                patch(format!("dcim/interfaces/{interface}/"), json!({"primary_mac_address": mac}))
+                    .await;
+            }
+            let address = format!(
+                "2001:db8:{:x}:{:x}::1/64",
+                u16::from_be_bytes([low[0], low[1]]),
+                u16::from_be_bytes([low[2], low[3]])
+            );
+            get(format!("ipam/ip-addresses/?address={address}")).await;
+            let mut body = on;
+            body["address"] = address.into();
+            primary = Some(post("ipam/ip-addresses/", body).await);
+        }
+        patch(format!("dcim/devices/{device}/"), json!({"primary_ip6": primary})).await;
+    }
+    begun.elapsed()
+}
+
+/// The processor time that this process has taken.
+fn processor_time() -> Duration {
+    // Linux counts it in hundredths of a second on every architecture.
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
+    let ticks = |place: usize| fields.get(place).and_then(|text| text.parse::<u64>().ok());
+    Duration::from_millis((ticks(11).unwrap_or(0) + ticks(12).unwrap_or(0)) * 10)
+}
+
+/// The most memory that this process has held at one time, in kB.
+fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
