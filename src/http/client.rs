@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use hyper::ext::ReasonPhrase;
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
@@ -18,6 +19,7 @@ use url::Url;
 use super::fault::{HttpError, Silence, place, redact};
 use super::gate::Gate;
 use super::{Options, Trust};
+use crate::domain::name::visible;
 use crate::secret::{ExposeSecret, SecretString};
 
 /// A client for one server. Cheap to clone; all clones share the gate and the connections.
@@ -86,6 +88,7 @@ impl Client {
             body: None,
             timeout: None,
             max_body: None,
+            any_status: false,
             refused: None,
         }
     }
@@ -104,6 +107,7 @@ pub struct Request {
     repeatable: bool,
     timeout: Option<Duration>,
     max_body: Option<usize>,
+    any_status: bool,
     refused: Option<String>,
 }
 
@@ -201,10 +205,17 @@ impl Request {
         self
     }
 
+    /// Takes an answer that is not a success as an answer too: for servers that say in
+    /// its status, its reason or its body what the caller has to know.
+    pub fn any_status(mut self) -> Self {
+        self.any_status = true;
+        self
+    }
+
     /// Sends the request, waits for its turn, tries again where that is safe.
     ///
     /// # Errors
-    /// When there is no answer, or one that is not a success.
+    /// When there is no answer, or one that is not a success and was not asked for.
     pub async fn send(mut self) -> Result<Response, HttpError> {
         if let Some(reason) = self.refused.take() {
             return Err(HttpError::Request(reason));
@@ -269,9 +280,14 @@ impl Request {
             }
             body.extend_from_slice(&chunk);
         }
+        let reason = answer.extensions().get::<ReasonPhrase>().map(|reason| {
+            let text = String::from_utf8_lossy(reason.as_bytes());
+            visible(&redact(&text, &self.secrets()), 300).into()
+        });
         Ok(Response {
             place: place(&self.url),
             status: answer.status(),
+            reason,
             headers: std::mem::take(answer.headers_mut()),
             body: body.freeze(),
         })
@@ -317,24 +333,28 @@ impl Request {
             _ => false,
         };
         let wait = retry_after(&response.headers).unwrap_or_else(|| backoff(tries));
-        let error = self.refusal(response);
         if again && tries < self.client.options.retries && wait <= LONGEST_WAIT {
-            Verdict::Again(wait, error)
-        } else {
-            Verdict::Done(Err(error))
+            return Verdict::Again(wait, self.refusal(response));
         }
+        let response = self.without_secrets(response);
+        Verdict::Done(if self.any_status { Ok(response) } else { Err(self.refusal(response)) })
     }
 
-    /// An answer that is not a success, without what the server echoed of secrets.
+    /// An answer that is not a success.
     fn refusal(&self, response: Response) -> HttpError {
+        let Response { place, status, body, .. } = self.without_secrets(response);
+        HttpError::Status { place, code: status.as_u16(), body }
+    }
+
+    /// An answer without what the server echoed of secrets.
+    fn without_secrets(&self, mut response: Response) -> Response {
         let secrets = self.secrets();
-        let body = match std::str::from_utf8(&response.body) {
-            Ok(text) if secrets.iter().any(|secret| text.contains(secret.as_str())) => {
-                redact(text, &secrets).into()
-            }
-            _ => response.body,
-        };
-        HttpError::Status { place: response.place, code: response.status.as_u16(), body }
+        if let Ok(text) = std::str::from_utf8(&response.body)
+            && secrets.iter().any(|secret| text.contains(secret.as_str()))
+        {
+            response.body = redact(text, &secrets).into();
+        }
+        response
     }
 
     /// Where the server sends the client. Only reading may go elsewhere: a client that
@@ -380,13 +400,15 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::try_from(wait).unwrap_or_default())
 }
 
-/// A successful answer, read whole.
+/// A successful answer, read whole; or any, where any was asked for.
 #[derive(Debug, Clone)]
 pub struct Response {
     /// Where it came from, without user and query.
     pub place: String,
-    /// The status; always a success.
+    /// The status; always a success, unless any answer was asked for.
     pub status: StatusCode,
+    /// What the server wrote behind the status, where it is not what usually stands there.
+    pub reason: Option<Arc<str>>,
     /// The headers.
     pub headers: HeaderMap,
     /// The body.

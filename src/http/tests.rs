@@ -360,6 +360,24 @@ async fn a_secret_that_the_server_echoes_is_not_shown() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_no_success_tells_its_reason_where_it_is_asked_for() {
+    let server = Server::start(
+        |_, _| status("500 token 0123456789abcdef has no business here", "", "{\"data\":null}"),
+        None,
+    )
+    .await;
+    let token = SecretString::from("Token 0123456789abcdef");
+    let request = client(Trust::System)
+        .get(server.url("http", "/"))
+        .secret_header(header::AUTHORIZATION, &token);
+    assert_eq!(request.clone().send().await.unwrap_err().code(), Some(500));
+    let answer = request.any_status().send().await.unwrap();
+    assert_eq!(answer.status.as_u16(), 500);
+    assert_eq!(answer.reason.as_deref(), Some("token [redacted] has no business here"));
+    assert_eq!(answer.text(), "{\"data\":null}");
+}
+
+#[tokio::test]
 async fn requests_keep_to_the_rate_and_to_the_number_at_once() {
     let server = Server::start(|_, _| ok("hello"), None).await;
     let client = Client::new(Options {

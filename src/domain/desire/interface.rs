@@ -22,6 +22,8 @@ type Primary = (Field, ObjectKey, bool, Why);
 struct Candidate {
     key: ObjectKey,
     ip: IpAddr,
+    /// Whether evidence says that the host is reached there.
+    main: bool,
     gateway: bool,
     order: usize,
     dynamic: bool,
@@ -48,6 +50,7 @@ impl Desk<'_> {
         let inventory = self.inventory;
         let host = &inventory.hosts[place];
         let mut candidates = Vec::new();
+        let reach = Reach::of(self, host);
         for interface in &host.interfaces {
             let (name, named) = interface_name(interface);
             let key = interface_key(home.kind, host, &name);
@@ -64,7 +67,7 @@ impl Desk<'_> {
             self.mac(interface, &key, &home.name, &mut fields, host);
             self.part(host, &key, &mut fields);
             for address in &interface.addresses {
-                candidates.extend(self.address(host, home, &key, interface, address));
+                candidates.extend(self.address(host, home, &reach, &key, interface, address));
             }
             let kind =
                 if home.kind == Kind::VirtualMachine { Kind::VmInterface } else { Kind::Interface };
@@ -220,6 +223,7 @@ impl Desk<'_> {
         &mut self,
         host: &MergedHost,
         home: &Home,
+        reach: &Reach,
         interface: &ObjectKey,
         on: &MergedInterface,
         address: &MergedAddress,
@@ -252,7 +256,7 @@ impl Desk<'_> {
                 on.name.is_some() || !on.macs.is_empty(),
             );
         }
-        if let Some((name, name_why)) = self.dns_name(host, home, address) {
+        if let Some((name, name_why)) = self.dns_name(host, home, reach, address) {
             fields.set(Field::DnsName, Value::text(name), name_why);
         }
         self.part(host, &key, &mut fields);
@@ -261,6 +265,7 @@ impl Desk<'_> {
         (ordinary && !edge).then(|| Candidate {
             key,
             ip: address.ip,
+            main: reach.is_main(address),
             gateway: address.gateway,
             order: if on.name.is_some() { on.order } else { usize::MAX },
             dynamic: address.dynamic == Some(true),
@@ -299,6 +304,7 @@ impl Desk<'_> {
         &self,
         host: &MergedHost,
         home: &Home,
+        reach: &Reach,
         address: &MergedAddress,
     ) -> Option<(String, Why)> {
         if let Some((name, seen)) = &address.dns_name {
@@ -309,16 +315,9 @@ impl Desk<'_> {
             .get(&HostAttribute::DnsName)
             .or_else(|| host.facts.get(&HostAttribute::Name))?;
         let text = fact.value().as_text()?;
-        let several = host
-            .interfaces
-            .iter()
-            .flat_map(|interface| &interface.addresses)
-            .filter(|other| other.ip.is_ipv4() == address.ip.is_ipv4())
-            .count()
-            > 1;
         // A display name such as "Living room" is no host's name, and one name says
         // nothing about which of several addresses it is of.
-        if !home.named || (several && !address.gateway) || text.contains(' ') {
+        if !home.named || !reach.is_sole(address) || text.contains(' ') {
             return None;
         }
         Some((DnsName::host(text)?.to_string(), self.why(fact.winner())))
@@ -348,8 +347,68 @@ pub(super) fn is_worth_writing(ip: IpAddr) -> bool {
     }
 }
 
-/// The address of each family by which the host is reached: the one the default route
-/// leaves from (a firm choice), else the first interface's lowest.
+/// By which of its addresses a host is reached.
+#[derive(Debug, Default)]
+struct Reach {
+    /// Of each family, all addresses.
+    all: [usize; 2],
+    /// Of each family, those where evidence says so.
+    main: [Vec<IpAddr>; 2],
+}
+
+impl Reach {
+    /// A guest is reached in the network in which the host that runs it has its default
+    /// route: a second leg into a network of its own may well have the guest's default
+    /// route, when that is a VPN's. Anything else is reached where its default route is.
+    fn of(desk: &Desk<'_>, host: &MergedHost) -> Self {
+        let runs_on =
+            host.facts.get(&HostAttribute::RunsOn).and_then(|fact| fact.value().as_text());
+        let node = runs_on.and_then(|key| desk.inventory.host_of_key(key));
+        let node = node.map(|place| &desk.inventory.hosts[place]);
+        let near = |address: &MergedAddress| {
+            let of_node = node.into_iter().flat_map(|node| &node.interfaces);
+            of_node.flat_map(|interface| &interface.addresses).any(|other| {
+                let net = other.prefix_len.and_then(|length| IpNet::new(other.ip, length).ok());
+                other.gateway
+                    && other.segment == address.segment
+                    && net.is_some_and(|net| net.contains(&address.ip))
+            })
+        };
+        let mut reach = Reach::default();
+        for v6 in [false, true] {
+            let own = || {
+                let all = host.interfaces.iter().flat_map(|interface| &interface.addresses);
+                all.filter(move |address| address.ip.is_ipv6() == v6)
+            };
+            let ips = |test: &dyn Fn(&MergedAddress) -> bool| -> Vec<IpAddr> {
+                own().filter(|address| test(address)).map(|address| address.ip).collect()
+            };
+            let mut main = ips(&near);
+            if main.is_empty() {
+                main = ips(&|address| address.gateway);
+            } else if main.len() > 1
+                && main.iter().any(|ip| own().any(|a| a.ip == *ip && a.gateway))
+            {
+                main.retain(|ip| own().any(|address| address.ip == *ip && address.gateway));
+            }
+            reach.all[usize::from(v6)] = own().count();
+            reach.main[usize::from(v6)] = main;
+        }
+        reach
+    }
+
+    fn is_main(&self, address: &MergedAddress) -> bool {
+        self.main[usize::from(address.ip.is_ipv6())].contains(&address.ip)
+    }
+
+    /// Whether what is said of the host is said of this address and of no other.
+    fn is_sole(&self, address: &MergedAddress) -> bool {
+        self.all[usize::from(address.ip.is_ipv6())] == 1 || self.is_main(address)
+    }
+}
+
+/// The address of each family by which the host is reached: the one where evidence says
+/// so (a firm choice), else the first interface's lowest.
 fn primaries(mut candidates: Vec<Candidate>) -> Vec<Primary> {
     candidates.sort_by_key(|candidate| {
         let local = match candidate.ip {
@@ -357,6 +416,7 @@ fn primaries(mut candidates: Vec<Candidate>) -> Vec<Primary> {
             IpAddr::V6(ip) => ip.is_unique_local(),
         };
         (
+            Reverse(candidate.main),
             Reverse(candidate.gateway),
             local,
             candidate.ip.is_ipv6() && candidate.dynamic,
@@ -369,7 +429,7 @@ fn primaries(mut candidates: Vec<Candidate>) -> Vec<Primary> {
         .into_iter()
         .filter_map(|(v4, field)| {
             let chosen = of_family(v4)?;
-            Some((field, chosen.key.clone(), chosen.gateway, chosen.why.clone()))
+            Some((field, chosen.key.clone(), chosen.main, chosen.why.clone()))
         })
         .collect()
 }

@@ -576,3 +576,38 @@ fn an_address_that_a_person_keeps_elsewhere_is_no_primary() {
     assert!(plan.conflicts.iter().any(|conflict| conflict.field == Field::AssignedObject));
     assert!(lab.one(Kind::VirtualMachine, "plex").referenced(Field::PrimaryIp4).is_none());
 }
+
+#[test]
+fn a_guest_is_reached_where_its_node_is() {
+    let mut lab = Lab::new();
+    let node = host("lab", Authority::Hypervisor, |host| {
+        host.key = Some("pve:lab/node/pve1".parse().unwrap());
+        host.form = Some(Form::Device);
+        host.facts.text(HostAttribute::Name, "pve1");
+        host.facts.text(HostAttribute::Cluster, "pve:lab");
+        let mut bridge = interface(Some("vmbr0"), None, &["192.0.2.1/24"]);
+        bridge.addresses[0].gateway = true;
+        host.interfaces.push(bridge);
+    });
+    // Its default route leaves through the second leg, into a VPN.
+    let legs = |inner: &str| {
+        let mut seen = guest("pve:lab/lxc/100", "torrents", MAC_A, &["192.0.2.7/24"]);
+        let Thing::Host(host) = &mut seen.thing else { unreachable!() };
+        host.facts.text(HostAttribute::RunsOn, "pve:lab/node/pve1");
+        let mut leg = interface(Some("eth1"), Some(MAC_B), &[inner]);
+        leg.addresses[0].gateway = true;
+        host.interfaces.push(leg);
+        seen
+    };
+    lab.run(&[cluster(), node.clone(), legs("198.51.100.2/24")]);
+    let primary = |lab: &Lab, vm: &str| {
+        let id = lab.one(Kind::VirtualMachine, vm).referenced(Field::PrimaryIp4).unwrap();
+        lab.world.get(Kind::IpAddress, id).unwrap().name().to_owned()
+    };
+    assert_eq!(primary(&lab, "torrents"), "192.0.2.7/24");
+    let named = lab.one(Kind::IpAddress, "192.0.2.7/24");
+    assert_eq!(named.field(Field::DnsName), &Value::text("torrents"));
+    // Both legs in the node's network: then the default route decides.
+    lab.run(&[cluster(), node, legs("192.0.2.8/24")]);
+    assert_eq!(primary(&lab, "torrents"), "192.0.2.8/24");
+}

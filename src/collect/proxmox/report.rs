@@ -1,0 +1,404 @@
+//! What a person should know, and where everything was seen: privileges that are
+//! missing, nodes that are away, guests that do not answer. Each thing is told once.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+use std::sync::Arc;
+
+use super::guest::Reading;
+use super::inside::{Inside, evidence};
+use super::node::Answers;
+use super::sdn::Vnets;
+use super::session::{Miss, Session};
+use super::survey::{Guest, Running, Survey};
+use super::{Scene, Topic};
+use crate::collect::{Assignment, Harvest};
+use crate::domain::coverage::{Coverage, Scope};
+use crate::domain::diagnostic::{Diagnostic, Severity};
+use crate::domain::name::SourceName;
+use crate::domain::observation::{NativeKey, Observation};
+
+/// What is told of a run of the source.
+#[derive(Debug)]
+pub(super) struct Report {
+    source: SourceName,
+    token_id: String,
+    coverage: Vec<Coverage>,
+    diagnostics: Vec<Diagnostic>,
+    /// Guests of which something is told together, by what it is.
+    unreached: BTreeSet<String>,
+    forbidden: BTreeSet<String>,
+    closed: BTreeSet<String>,
+    agentless: BTreeSet<String>,
+    untellable: BTreeSet<String>,
+}
+
+impl Report {
+    pub(super) fn new(assignment: &Assignment, token_id: &str) -> Self {
+        Report {
+            source: assignment.source.clone(),
+            token_id: token_id.to_owned(),
+            coverage: Vec::new(),
+            diagnostics: Vec::new(),
+            unreached: BTreeSet::new(),
+            forbidden: BTreeSet::new(),
+            closed: BTreeSet::new(),
+            agentless: BTreeSet::new(),
+            untellable: BTreeSet::new(),
+        }
+    }
+
+    /// The harvest, in order.
+    pub(super) fn harvest(mut self, mut observations: Vec<Observation>) -> Harvest {
+        observations.sort();
+        observations.dedup();
+        self.coverage.sort();
+        self.coverage.dedup();
+        self.diagnostics.sort();
+        self.diagnostics.dedup();
+        Harvest { observations, coverage: self.coverage, diagnostics: self.diagnostics }
+    }
+
+    fn tell(
+        &mut self,
+        severity: Severity,
+        code: &'static str,
+        about: impl Display,
+        message: String,
+    ) {
+        let about: Arc<str> = about.to_string().into();
+        self.diagnostics.push(Diagnostic { severity, code, about, message });
+    }
+
+    fn error(&mut self, code: &'static str, about: impl Display, message: String) {
+        self.tell(Severity::Error, code, about, message);
+    }
+
+    /// Something of this scope may exist without having been seen.
+    fn gap(&mut self, scope: impl Display, method: &str, why: impl Display) {
+        self.claim(scope, method, Some(why.to_string()));
+    }
+
+    fn claim(&mut self, scope: impl Display, method: &str, gap: Option<String>) {
+        self.coverage.push(Coverage {
+            source: self.source.clone(),
+            scope: Scope::Keys(scope.to_string().into()),
+            method: method.into(),
+            gap: gap.map(Into::into),
+        });
+    }
+
+    /// The virtual networks, and whether what a server has of them was read.
+    pub(super) fn sdn(&mut self, read: Result<Option<Vnets>, Miss>) -> (Vnets, bool) {
+        match read {
+            Ok(Some(vnets)) => (vnets, false),
+            // A server that knows no virtual networks has none to hide.
+            Ok(None) => (Vnets::new(), true),
+            Err(miss) => {
+                if !miss.is_end() && !matches!(miss, Miss::Forbidden(_)) {
+                    let message = format!(
+                        "cannot read the virtual networks: {miss}; VLANs of guests on them stay as they are"
+                    );
+                    self.error("sdn_unreadable", self.source.clone(), message);
+                }
+                (Vnets::new(), false)
+            }
+        }
+    }
+
+    /// What is to be said of a node.
+    pub(super) fn node(
+        &mut self,
+        scene: &Scene<'_>,
+        survey: &Survey,
+        name: &str,
+        answers: Option<&Answers>,
+    ) {
+        let key = scene.node(name);
+        let Some(answers) = answers else {
+            let guests = survey.guests_of(name).count();
+            self.gap(&key, "node status", "the node is offline");
+            self.error(
+                "node_offline",
+                key,
+                format!(
+                    "it is offline: what is known of it and of its {guests} guests stays as it is"
+                ),
+            );
+            return;
+        };
+        let mut away = None;
+        for (what, miss) in answers.misses().filter(|(_, miss)| !miss.is_end()) {
+            match miss {
+                // Told with the privilege that is missing.
+                Miss::Forbidden(_) => {}
+                Miss::Away(why) => away = Some(why.clone()),
+                miss => {
+                    self.gap(&key, "node status", format_args!("{what}: {miss}"));
+                    self.error(
+                        "node_unreadable",
+                        &key,
+                        format!("cannot read `{what}`: {miss}; what is known of it stays as it is"),
+                    );
+                }
+            }
+        }
+        if let Some(why) = away {
+            let guests = survey.guests_of(name).count();
+            self.gap(&key, "node status", &why);
+            self.error("node_away", &key, format!("it cannot be reached ({why}): what is known of it and of its {guests} guests stays as it is"));
+        }
+        if answers.is_pending() {
+            let message = "its network configuration has changes that are not applied yet; what is shown is how it will be".to_owned();
+            self.tell(Severity::Note, "network_pending", key, message);
+        }
+    }
+
+    /// What is to be said of a guest.
+    pub(super) fn guest(&mut self, scene: &Scene<'_>, reading: &Reading) {
+        let row = &reading.row;
+        let key = scene.guest(row.guest, row.vmid);
+        if let Err(miss) = &reading.config {
+            if reading.is_template() {
+                return;
+            }
+            self.gap(&key, "guest config", miss);
+            match miss {
+                // Told of its node.
+                Miss::Away(_) => {}
+                Miss::Forbidden(_) => drop(self.forbidden.insert(key.to_string())),
+                miss if miss.is_end() => drop(self.unreached.insert(key.to_string())),
+                miss => self.error(
+                    "guest_unreadable",
+                    key,
+                    format!(
+                        "cannot read its configuration: {miss}; what is known of it stays as it is"
+                    ),
+                ),
+            }
+            return;
+        }
+        self.inside(&key, reading);
+    }
+
+    fn inside(&mut self, key: &NativeKey, reading: &Reading) {
+        let row = &reading.row;
+        // Of the guest itself all is known: the gap is about what is inside it alone.
+        let within = format!("{key}/addresses");
+        let evidence = evidence(row.guest);
+        match &reading.inside {
+            Inside::NotAsked | Inside::Told(_) => {}
+            Inside::NoAgent if row.running == Running::Yes => {
+                self.agentless.insert(key.to_string());
+            }
+            Inside::NoAgent => {}
+            Inside::Unsupported => drop(self.untellable.insert(key.to_string())),
+            Inside::Forbidden => {
+                self.gap(within, evidence, "the token may not ask");
+                self.closed.insert(key.to_string());
+            }
+            Inside::Ended => {
+                self.gap(within, evidence, "nobody asked before the end");
+                self.unreached.insert(key.to_string());
+            }
+            Inside::Silent(why) => {
+                self.gap(within, evidence, why);
+                match row.guest {
+                    Guest::Qemu => self.error("agent_silent", key, format!("its guest agent is switched on and does not answer ({why}): its addresses stay as they are; start the agent in the guest, or switch it off in its options")),
+                    Guest::Lxc => self.tell(Severity::Warning, "container_silent", key, format!("it runs, but its addresses cannot be seen ({why}); they stay as they are")),
+                }
+            }
+        }
+    }
+
+    /// What is to be said of the whole, when all else was said.
+    pub(super) fn whole(&mut self, scene: &Scene<'_>, survey: &Survey, session: &Session<'_>) {
+        self.listing(scene, survey);
+        self.privileges(scene, survey);
+        for (place, why) in session.given_up() {
+            self.tell(
+                Severity::Warning,
+                "endpoint_failed",
+                place,
+                format!("another endpoint was asked in its place: {why}"),
+            );
+        }
+        if let Some(end) = session.end() {
+            let left = self.unreached.len();
+            let message = format!(
+                "the end came too early: {end}; {left} of {} guests were not asked for to the end, and stay as they are",
+                survey.guests.len()
+            );
+            self.error("ended_early", self.source.clone(), message);
+        }
+        let source = self.source.clone();
+        if let Some(text) = some_of(&self.agentless) {
+            let message =
+                format!("virtual machines without a guest agent tell no addresses: {text}");
+            self.tell(Severity::Note, "no_agent", &source, message);
+        }
+        if let Some(text) = some_of(&self.untellable) {
+            let message = format!(
+                "this version of Proxmox VE does not tell the addresses that containers get by DHCP: {text}"
+            );
+            self.tell(Severity::Note, "no_interfaces", &source, message);
+        }
+    }
+
+    /// Whether the lists of guests and nodes are whole.
+    fn listing(&mut self, scene: &Scene<'_>, survey: &Survey) {
+        let all = scene.key(format_args!("/"));
+        let mut why = None;
+        if let Err(miss) = &survey.rights {
+            let message = format!(
+                "cannot read the token's permissions ({miss}): nothing that is missing counts as gone"
+            );
+            self.error("permissions_unreadable", self.source.clone(), message);
+            why = Some("the token's permissions cannot be read".to_owned());
+        }
+        match &survey.cluster {
+            Ok(cluster) if !cluster.quorate => {
+                let message = "the nodes that answer are not the majority of the cluster: what they say of guests may be old, and nothing that is missing counts as gone".to_owned();
+                self.error("no_quorum", self.source.clone(), message);
+                why = Some("the cluster has no quorum".to_owned());
+            }
+            Err(miss) if !miss.is_end() && !matches!(miss, Miss::Forbidden(_)) => {
+                let message = format!(
+                    "cannot read the cluster's status: {miss}; new guests stand without their cluster until then"
+                );
+                self.error("cluster_unreadable", self.source.clone(), message);
+            }
+            _ => {}
+        }
+        self.claim(all, "listing", why);
+    }
+
+    /// Every privilege that is missing, what it hides, and how to grant it.
+    fn privileges(&mut self, scene: &Scene<'_>, survey: &Survey) {
+        if survey.rights.is_err() {
+            return;
+        }
+        let rights = &scene.rights;
+        let audit = format!(
+            "grant the role PVEAuditor on `/` to the token: pveum acl modify / --roles PVEAuditor --tokens '{}' (and to its user, where the token has privileges of its own)",
+            self.token_id
+        );
+        let mut missing: Vec<(&str, &str, String, &str)> = Vec::new();
+        if !rights.any_below("/vms", &["VM.Audit"]) {
+            for guest in [Guest::Qemu, Guest::Lxc] {
+                let scope = scene.key(format_args!("/{}", guest.word()));
+                self.gap(
+                    scope,
+                    "listing",
+                    "the token lacks VM.Audit on /vms: guests may be hidden",
+                );
+            }
+            missing.push((
+                "VM.Audit",
+                "/vms",
+                "guests may be hidden, and none that is missing counts as gone".to_owned(),
+                &audit,
+            ));
+        }
+        if !rights.any_below("/nodes", &["Sys.Audit"]) {
+            let scope = scene.key(format_args!("/node"));
+            self.gap(scope, "listing", "the token lacks Sys.Audit on /nodes: nodes may be hidden");
+            missing.push((
+                "Sys.Audit",
+                "/nodes",
+                "processors, memory, kernel and disks of nodes".to_owned(),
+                &audit,
+            ));
+        }
+        if matches!(survey.cluster, Err(Miss::Forbidden(_))) {
+            missing.push((
+                "Sys.Audit",
+                "/",
+                "the cluster's name and quorum; new guests stand without their cluster and node"
+                    .to_owned(),
+                &audit,
+            ));
+        }
+        if !scene.excludes(Topic::Sdn) && !scene.vnets_whole {
+            let hides = match scene.shows_bridges() {
+                true => "virtual networks and their VLANs",
+                false => "bridges of nodes, virtual networks and their VLANs",
+            };
+            missing.push(("SDN.Audit", "/sdn", hides.to_owned(), &audit));
+        }
+        if !scene.excludes(Topic::Storage) && !rights.any_below("/storage", &["Datastore.Audit"]) {
+            missing.push(("Datastore.Audit", "/storage", "storages of nodes".to_owned(), &audit));
+        }
+        if !scene.excludes(Topic::Pools) && !rights.any_below("/pool", &["Pool.Audit"]) {
+            missing.push(("Pool.Audit", "/pool", "pools of guests".to_owned(), &audit));
+        }
+        let agent = agent_advice(scene, &self.token_id);
+        if let Some(text) = some_of(&self.closed) {
+            let hides = format!("what guest agents tell, such as addresses, of {text}");
+            missing.push((scene.agent_privileges()[0], "/vms", hides, &agent));
+        }
+        for (privilege, path, hides, advice) in missing {
+            let message =
+                format!("the token lacks {privilege} on {path}, which hides {hides}; {advice}");
+            let about = format!("{}: {privilege} on {path}", self.source);
+            self.error("missing_privilege", about, message);
+        }
+        self.exceptions(scene);
+    }
+
+    /// Guests that are excepted from what the token may see, and those that were listed
+    /// but not shown.
+    fn exceptions(&mut self, scene: &Scene<'_>) {
+        let hidden = scene.rights.exceptions("/vms", &["VM.Audit"]);
+        let hidden: BTreeSet<String> = hidden.into_iter().map(str::to_owned).collect();
+        for vmid in hidden.iter().filter_map(|vmid| vmid.parse().ok()) {
+            for guest in [Guest::Qemu, Guest::Lxc] {
+                self.gap(scene.guest(guest, vmid), "listing", "the token lacks VM.Audit on it");
+            }
+        }
+        let all: BTreeSet<String> = hidden.into_iter().chain(self.forbidden.clone()).collect();
+        if let Some(text) = some_of(&all).filter(|_| scene.rights.any_below("/vms", &["VM.Audit"]))
+        {
+            let message = format!(
+                "a permission of their own hides these guests: {text}; they stay as they are"
+            );
+            self.error("hidden_guests", self.source.clone(), message);
+        }
+    }
+}
+
+fn agent_advice(scene: &Scene<'_>, token_id: &str) -> String {
+    match scene.major {
+        ..=8 => format!(
+            "make a role of it and grant it: pveum role add GuestAgent --privs VM.Monitor && pveum acl modify /vms --roles GuestAgent --tokens '{token_id}' (and to its user, where the token has privileges of its own); or leave it out with `exclude = [\"guest-agent\"]`"
+        ),
+        _ => format!(
+            "grant the role PVEAuditor on `/` to the token: pveum acl modify / --roles PVEAuditor --tokens '{token_id}' (and to its user, where the token has privileges of its own); or leave it out with `exclude = [\"guest-agent\"]`"
+        ),
+    }
+}
+
+/// How many of a set are named before the rest is counted.
+const NAMED: usize = 8;
+
+fn some_of(set: &BTreeSet<String>) -> Option<String> {
+    let named: Vec<&str> = set.iter().take(NAMED).map(String::as_str).collect();
+    match set.len().saturating_sub(NAMED) {
+        _ if set.is_empty() => None,
+        0 => Some(named.join(", ")),
+        rest => Some(format!("{} and {rest} more", named.join(", "))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_lists_are_counted() {
+        let of = |count: usize| some_of(&(0..count).map(|n| format!("g{n}")).collect());
+        assert_eq!(of(0), None);
+        assert_eq!(of(2).as_deref(), Some("g0, g1"));
+        assert_eq!(of(10).as_deref(), Some("g0, g1, g2, g3, g4, g5, g6, g7 and 2 more"));
+    }
+}

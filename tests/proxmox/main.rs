@@ -1,0 +1,10 @@
+//! Proxmox VE from end to end: a stand-in, the binary, and what stands afterwards in the
+//! local inventory, or in the NetBox that `NETBOX_URL` and `NETBOX_TOKEN` name.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cluster;
+mod homelab;
+mod lab;
+mod reference;
+mod standin;

@@ -1,0 +1,216 @@
+//! The cluster behind the stand-in: plain values that tests change between two runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::TOKEN_ID;
+use super::rights::Token;
+
+/// The versions whose answers are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Release {
+    V7_4,
+    V8_4,
+    V9_2,
+}
+
+/// What a guest is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Qemu,
+    Lxc,
+}
+
+impl Kind {
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Kind::Qemu => "qemu",
+            Kind::Lxc => "lxc",
+        }
+    }
+}
+
+/// An interface as the guest itself sees it.
+#[derive(Debug, Clone)]
+pub(crate) struct Seen {
+    pub name: String,
+    pub mac: String,
+    /// Addresses with the lengths of their prefixes.
+    pub addresses: Vec<(String, u8)>,
+}
+
+/// What a guest tells of itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Inside {
+    pub interfaces: Vec<Seen>,
+    /// The answer of `get-osinfo`; none is an agent that does not know the question.
+    pub system: Option<Json>,
+}
+
+/// A guest.
+#[derive(Debug, Clone)]
+pub(crate) struct Guest {
+    pub kind: Kind,
+    pub node: String,
+    pub config: Map<String, Json>,
+    pub running: bool,
+    /// What it tells, or why it does not.
+    pub inside: Result<Inside, String>,
+    /// Whether its node has told of it since it was started.
+    pub stats: bool,
+    pub pool: Option<String>,
+    pub ha: Option<String>,
+}
+
+impl Guest {
+    /// A running guest with this configuration.
+    pub(crate) fn new(kind: Kind, node: &str, config: Json) -> Self {
+        let Json::Object(config) = config else { panic!("a configuration is an object") };
+        Guest {
+            kind,
+            node: node.to_owned(),
+            config,
+            running: true,
+            inside: Err("QEMU guest agent is not running".to_owned()),
+            stats: true,
+            pool: None,
+            ha: None,
+        }
+    }
+
+    /// It tells this of itself.
+    pub(crate) fn telling(mut self, interfaces: Vec<Seen>, system: Option<Json>) -> Self {
+        self.inside = Ok(Inside { interfaces, system });
+        self
+    }
+
+    /// A key of its configuration.
+    pub(crate) fn get(&self, key: &str) -> &str {
+        self.config.get(key).and_then(Json::as_str).unwrap_or_default()
+    }
+
+    /// Changes a key of its configuration.
+    pub(crate) fn set(&mut self, key: &str, value: impl Into<Json>) {
+        self.config.insert(key.to_owned(), value.into());
+    }
+
+    /// What it is called.
+    pub(crate) fn name(&self) -> Option<&str> {
+        let key = if self.kind == Kind::Qemu { "name" } else { "hostname" };
+        self.config.get(key).and_then(Json::as_str)
+    }
+}
+
+/// A node.
+#[derive(Debug, Clone)]
+pub(crate) struct Node {
+    pub online: bool,
+    pub ip: String,
+    /// The rows of `/nodes/{node}/network`.
+    pub network: Vec<Json>,
+    /// Changes of the network that are not applied.
+    pub changes: Option<String>,
+    pub disks: Vec<Json>,
+    pub notes: Option<String>,
+}
+
+/// A storage.
+#[derive(Debug, Clone)]
+pub(crate) struct Storage {
+    pub name: &'static str,
+    pub kind: &'static str,
+    pub shared: bool,
+    pub content: &'static str,
+}
+
+/// A cluster, or one host.
+#[derive(Debug, Clone)]
+pub(crate) struct Pve {
+    pub release: Release,
+    /// None is a standalone host.
+    pub cluster: Option<String>,
+    pub quorate: bool,
+    pub nodes: BTreeMap<String, Node>,
+    pub guests: BTreeMap<u32, Guest>,
+    pub storages: Vec<Storage>,
+    /// Rows of `/cluster/sdn/zones`, `/cluster/sdn/vnets` and, by vnet, of its subnets.
+    pub zones: Vec<Json>,
+    pub vnets: Vec<Json>,
+    pub subnets: BTreeMap<String, Vec<Json>>,
+    pub tokens: BTreeMap<String, Token>,
+    /// How long every answer takes.
+    pub latency: Duration,
+    /// How long answers take whose path contains a text.
+    pub slow: BTreeMap<String, Duration>,
+    /// Guests that move to a node as soon as their configuration is asked for.
+    pub fleeing: BTreeMap<u32, String>,
+    /// Fields to leave out of every answer, as another version would.
+    pub dropped: BTreeSet<String>,
+}
+
+impl Pve {
+    /// A cluster without nodes and guests, and with a token that may see everything.
+    pub(crate) fn new(release: Release, cluster: Option<&str>) -> Self {
+        let mut token = Token::auditor();
+        if release < Release::V9_2 {
+            // Not in the role: an administrator has to grant it besides.
+            let (held, _) = token.acl.get_mut("/").unwrap();
+            held.insert("VM.Monitor".to_owned());
+        }
+        Pve {
+            release,
+            cluster: cluster.map(str::to_owned),
+            quorate: true,
+            nodes: BTreeMap::new(),
+            guests: BTreeMap::new(),
+            storages: Vec::new(),
+            zones: Vec::new(),
+            vnets: Vec::new(),
+            subnets: BTreeMap::new(),
+            tokens: [(TOKEN_ID.to_owned(), token)].into(),
+            latency: Duration::ZERO,
+            slow: BTreeMap::new(),
+            fleeing: BTreeMap::new(),
+            dropped: BTreeSet::new(),
+        }
+    }
+
+    /// Adds a node with a bridge at an address, such as `192.0.2.11/24`, behind a gateway.
+    pub(crate) fn node(&mut self, name: &str, cidr: &str, gateway: &str) -> &mut Node {
+        let (ip, length) = cidr.split_once('/').unwrap();
+        let network = vec![
+            json!({ "iface": "eno1", "type": "eth", "exists": 1, "active": 1, "method": "manual",
+                    "method6": "manual", "families": ["inet"], "priority": 3 }),
+            json!({ "iface": "vmbr0", "type": "bridge", "active": 1, "autostart": 1,
+                    "method": "static", "method6": "manual", "families": ["inet"], "priority": 4,
+                    "address": ip, "netmask": length, "cidr": cidr, "gateway": gateway,
+                    "bridge_ports": "eno1", "bridge_stp": "off", "bridge_fd": "0" }),
+        ];
+        let node = Node {
+            online: true,
+            ip: ip.to_owned(),
+            network,
+            changes: None,
+            disks: vec![
+                json!({ "devpath": "/dev/nvme0n1", "model": "Samsung SSD 980", "serial": format!("S64{name}"),
+                                "vendor": "unknown", "size": 1_000_204_886_016_i64, "type": "nvme",
+                                "gpt": 1, "mounted": 0, "osdid": -1, "health": "PASSED", "wearout": 3 }),
+            ],
+            notes: None,
+        };
+        self.nodes.entry(name.to_owned()).or_insert(node)
+    }
+
+    /// A guest, to be changed.
+    pub(crate) fn guest(&mut self, vmid: u32) -> &mut Guest {
+        self.guests.get_mut(&vmid).unwrap()
+    }
+
+    /// How long the answer of a path takes besides.
+    pub(super) fn slowness(&self, path: &str) -> Duration {
+        let found = self.slow.iter().find(|(part, _)| path.contains(part.as_str()));
+        found.map(|(_, time)| *time).unwrap_or_default()
+    }
+}
