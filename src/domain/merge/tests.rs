@@ -353,3 +353,18 @@ fn a_container_is_known_by_its_form() {
     guest.host().form = Some(Form::Container);
     assert!(merged(vec![guest]).hosts[0].is_virtual());
 }
+
+#[test]
+fn an_address_is_on_one_interface() {
+    let node = seen("pve", Hypervisor).key("pve:lab/node/a").fact(HostAttribute::Name, "a");
+    let node = node.interface(Some("vmbr0"), None, &["192.0.2.10/24"]);
+    let own = seen("ssh", Own).fact(HostAttribute::Name, "a").alias("ssh:a");
+    let own = own.interface(Some("br0"), Some("00:1b:21:00:00:01"), &["192.0.2.10/24"]);
+    let joined = Bind::Join(["pve:lab/node/a", "ssh:a"].map(|key| key.parse().unwrap()).into());
+    let sights = vec![node.0, own.0];
+    let inventory = merge(sights, &Ranking::default(), &[joined]);
+    let interfaces = &inventory.hosts[0].interfaces;
+    assert_eq!(interfaces.len(), 1, "{interfaces:?}");
+    assert_eq!(interfaces[0].name.as_deref(), Some("vmbr0"));
+    assert_eq!((interfaces[0].macs.len(), interfaces[0].addresses.len()), (1, 1));
+}
