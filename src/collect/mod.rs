@@ -26,12 +26,16 @@ use crate::http::HttpError;
 use crate::progress::Progress;
 
 pub mod exec;
+pub mod home_assistant;
 pub mod proxmox;
 pub mod wire;
 
 /// Every kind of source, in the order in which help shows them.
-pub const KINDS: &[SourceKind] =
-    &[SourceKind::of::<proxmox::ProxmoxSettings>(), SourceKind::of::<exec::ExecSettings>()];
+pub const KINDS: &[SourceKind] = &[
+    SourceKind::of::<proxmox::ProxmoxSettings>(),
+    SourceKind::of::<home_assistant::HomeAssistantSettings>(),
+    SourceKind::of::<exec::ExecSettings>(),
+];
 
 /// What a source brought home.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

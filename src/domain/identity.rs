@@ -227,10 +227,21 @@ pub fn maker_key(maker: &str) -> String {
     if is_placeholder_text(&lower) {
         return String::new();
     }
-    let words: Vec<&str> =
-        lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
-    let kept = words.iter().rev().skip_while(|word| LEGAL.contains(word)).count().max(1);
-    words.iter().take(kept).copied().collect::<Vec<_>>().join(" ")
+    let mut words: Vec<String> = Vec::new();
+    let mut spelt = false;
+    for word in lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+        let letter = word.chars().count() == 1;
+        // `B.V.` is one word.
+        match words.last_mut().filter(|_| letter && spelt) {
+            Some(last) => last.push_str(word),
+            None => words.push(word.to_owned()),
+        }
+        spelt = letter;
+    }
+    let is_legal = |word: &&String| LEGAL.contains(&word.as_str());
+    let kept = words.iter().rev().skip_while(is_legal).count().max(1);
+    words.truncate(kept);
+    words.join(" ")
 }
 
 /// Texts that firmware ships where a maker should have written something.
@@ -418,6 +429,8 @@ mod tests {
         assert_eq!(Serial::new("Dell Inc.", "7xk2jq2"), Serial::new("DELL", "7XK2JQ2"));
         assert_eq!(maker_key("Super Micro Computer, Inc."), "super micro");
         assert_eq!(maker_key("Systems"), "systems");
+        assert_eq!(maker_key("Signify Netherlands B.V."), "signify netherlands");
+        assert_eq!(maker_key("D-Link"), "d link");
         assert_ne!(maker_key("HP"), maker_key("HPE"));
     }
 

@@ -8,6 +8,7 @@ use super::identity::maker_key;
 
 /// The name a maker is known by, and how it is spelt elsewhere, as [`maker_key`] gives it.
 const KNOWN: &[(&str, &[&str])] = &[
+    ("Aeotec", &["aeotec", "aeon labs"]),
     ("Amazon", &["amazon", "amazon com"]),
     ("Apple", &["apple"]),
     ("Aqara", &["aqara", "lumi", "lumi united"]),
@@ -20,6 +21,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("Canon", &["canon"]),
     ("Cisco", &["cisco"]),
     ("D-Link", &["d link", "dlink"]),
+    ("Dahua", &["dahua", "zhejiang dahua"]),
     ("Dell", &["dell", "dell emc"]),
     ("Epson", &["epson", "seiko epson"]),
     ("Espressif", &["espressif"]),
@@ -38,6 +40,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("Juniper", &["juniper"]),
     ("Lenovo", &["lenovo"]),
     ("LG", &["lg", "lg innotek", "lge"]),
+    ("Lutron", &["lutron"]),
     ("Microsoft", &["microsoft"]),
     ("MikroTik", &["mikrotik", "routerboard", "routerboard com", "mikrotikls", "mikrotikls sia"]),
     ("Netgate", &["netgate", "pc engines netgate"]),
@@ -66,7 +69,7 @@ const KNOWN: &[(&str, &[&str])] = &[
     ("Tuya", &["tuya", "tuya smart"]),
     ("Ubiquiti", &["ubiquiti", "ubnt", "ui", "ubiquiti networks"]),
     ("VMware", &["vmware"]),
-    ("Western Digital", &["western digital", "wd"]),
+    ("Western Digital", &["western digital", "wd", "wdc"]),
     ("Xiaomi", &["xiaomi", "xiaomi communications", "beijing xiaomi mobile software"]),
     ("Zyxel", &["zyxel", "zyxel communications"]),
 ];
@@ -133,6 +136,10 @@ mod tests {
             ("TP-LINK TECHNOLOGIES CO.,LTD.", "TP-Link"),
             ("Intel Corporate", "Intel"),
             ("Espressif Inc.", "Espressif"),
+            ("Signify Netherlands B.V.", "Philips Hue"),
+            ("Lutron Electronics Co., Inc", "Lutron"),
+            ("AEON Labs", "Aeotec"),
+            ("IKEA of Sweden", "IKEA"),
             ("Super Micro Computer, Inc.", "Supermicro"),
             ("Acme Widgets Ltd.", "Acme Widgets"),
         ] {

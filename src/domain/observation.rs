@@ -412,6 +412,17 @@ pub struct Host {
     pub components: Vec<Component>,
     /// Which of these lists are whole.
     pub complete: BTreeSet<Part>,
+    /// Whether it only adds to what others say of the same thing: nothing is made of it
+    /// alone, and its keys are no evidence.
+    pub hint: bool,
+}
+
+impl Host {
+    /// The source's own key, where it is evidence.
+    #[must_use]
+    pub fn evident_key(&self) -> Option<&NativeKey> {
+        self.key.as_ref().filter(|_| !self.hint)
+    }
 }
 
 /// An interface of a host. Without a name it is known by its MAC address alone;

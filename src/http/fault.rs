@@ -154,19 +154,8 @@ fn silence(error: &reqwest::Error, url: &Url) -> Silence {
     }
     let mut cause = error.source();
     while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            match io.kind() {
-                io::ErrorKind::ConnectionRefused => return Silence::Refused,
-                io::ErrorKind::TimedOut => return Silence::TimedOut,
-                io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => {
-                    return Silence::NoRoute;
-                }
-                io::ErrorKind::ConnectionReset
-                | io::ErrorKind::ConnectionAborted
-                | io::ErrorKind::BrokenPipe
-                | io::ErrorKind::UnexpectedEof => return Silence::Cut,
-                _ => {}
-            }
+        if let Some(known) = error.downcast_ref::<io::Error>().and_then(silence_of) {
+            return known;
         }
         cause = error.source();
     }
@@ -177,8 +166,22 @@ fn silence(error: &reqwest::Error, url: &Url) -> Silence {
     }
 }
 
+/// What an error of the system means, where it is one that has a name here.
+pub(super) fn silence_of(error: &io::Error) -> Option<Silence> {
+    Some(match error.kind() {
+        io::ErrorKind::ConnectionRefused => Silence::Refused,
+        io::ErrorKind::TimedOut => Silence::TimedOut,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Silence::NoRoute,
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => Silence::Cut,
+        _ => return None,
+    })
+}
+
 /// The judgement of our own verifier, wherever it is wrapped.
-fn untrusted<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Untrusted> {
+pub(super) fn untrusted<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Untrusted> {
     if let Some(untrusted) = error.downcast_ref::<Untrusted>() {
         return Some(untrusted);
     }

@@ -1,7 +1,7 @@
 //! One way to speak HTTP: TLS with authorities or a pinned certificate, time
 //! limits, a rate and a number of requests at once that every request keeps to,
 //! retries that cannot do anything twice, bounded answers, and errors without
-//! secrets. Knows nothing of whom it talks to.
+//! secrets; and WebSockets by the same trust. Knows nothing of whom it talks to.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 mod client;
 mod fault;
 mod gate;
+mod socket;
 mod trust;
 
 #[cfg(test)]
@@ -23,6 +24,7 @@ pub use client::{Client, Request, Response};
 pub use fault::{HttpError, Silence, place};
 pub use reqwest::Method;
 pub use reqwest::header;
+pub use socket::{Socket, SocketOptions};
 pub use trust::{Fingerprint, NotAFingerprint, Trust, TrustProblem};
 
 /// How a client behaves.

@@ -94,14 +94,14 @@ fn status(line: &str, headers: &str, body: &str) -> String {
 }
 
 /// A server's certificate, what signed it, and what serves it.
-struct Identity {
-    authority: String,
-    leaf: String,
-    pin: Fingerprint,
-    acceptor: TlsAcceptor,
+pub(super) struct Identity {
+    pub(super) authority: String,
+    pub(super) leaf: String,
+    pub(super) pin: Fingerprint,
+    pub(super) acceptor: TlsAcceptor,
 }
 
-fn identity(name: &str, self_signed: bool) -> Identity {
+pub(super) fn identity(name: &str, self_signed: bool) -> Identity {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();

@@ -236,6 +236,7 @@ fn host(mut object: Object) -> Result<Host, Wrong> {
         key: object.parsed("key")?,
         aliases: object.texts("aliases")?.into_iter().collect(),
         form: object.word("form", Form::ALL)?,
+        hint: object.bool("hint")?.unwrap_or_default(),
         ..Host::default()
     };
     for &attribute in HostAttribute::ALL {

@@ -117,6 +117,7 @@ fn host() -> Json {
         "key": text("The source's own key: scheme:scope/path. Different keys of one scheme are different things."),
         "aliases": list("Further keys; they join.", json!({ "type": "string" })),
         "form": words(Form::ALL, "What it is, where the source can tell."),
+        "hint": { "type": "boolean", "description": "Whether it only adds to what others say of the same thing: nothing is made of it alone, and its keys are no evidence." },
     });
     let facts: Map<String, Json> = HostAttribute::ALL
         .iter()

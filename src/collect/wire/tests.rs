@@ -303,9 +303,10 @@ fn host() -> impl Strategy<Value = Host> {
         vec(service, 0..3),
         vec(component, 0..3),
         btree_set(select(Part::ALL), 0..4),
+        any::<bool>(),
     )
         .prop_map(
-            |(key, aliases, form, facts, interfaces, disks, services, components, complete)| Host {
+            |(
                 key,
                 aliases,
                 form,
@@ -315,6 +316,18 @@ fn host() -> impl Strategy<Value = Host> {
                 services,
                 components,
                 complete,
+                hint,
+            )| Host {
+                key,
+                aliases,
+                form,
+                facts,
+                interfaces,
+                disks,
+                services,
+                components,
+                complete,
+                hint,
             },
         )
 }

@@ -161,13 +161,24 @@ impl Serialize for Part<'_, Diagnostic> {
 
 impl Serialize for Part<'_, Host> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Host { key, aliases, form, facts, interfaces, disks, services, components, complete } =
-            self.0;
+        let Host {
+            key,
+            aliases,
+            form,
+            facts,
+            interfaces,
+            disks,
+            services,
+            components,
+            complete,
+            hint,
+        } = self.0;
         let mut object = object(serializer)?;
         object.maybe("key", key.as_ref().map(|key| key.as_str()))?;
         let aliases: Vec<&str> = aliases.iter().map(|key| key.as_str()).collect();
         object.maybe("aliases", (!aliases.is_empty()).then_some(aliases))?;
         object.maybe("form", form.map(|form| form.as_str()))?;
+        object.maybe("hint", hint.then_some(true))?;
         host_facts(&mut object, facts)?;
         object.list("interfaces", interfaces)?;
         object.list("disks", disks)?;

@@ -9,7 +9,10 @@ use super::super::identity::{Identifier, maker_key, name_key};
 use super::super::inventory::{Ambiguity, HostKey, Seen, Verdict};
 use super::super::mac::{MacAddr, MacKind};
 use super::super::observation::{Authority, HostAttribute, Observation, Segment};
-use super::join::{Group, Joined, ambiguity, host_of, listed};
+use super::super::settings::Bind;
+use super::join::{
+    Claims, Group, Joined, Namespace, ambiguity, claims, contradiction, host_of, listed,
+};
 use super::own::{Holder, Owned, is_exclusive, is_host_address, own};
 
 /// Groups with everything that attaches to them, and who holds which address.
@@ -28,17 +31,17 @@ pub(super) struct Attached {
 
 /// Whether a group is evidence of a thing by itself.
 fn is_solid(group: &Group) -> bool {
-    !group.identifiers.is_empty() || !group.contested.is_empty()
+    !group.hint && (!group.identifiers.is_empty() || !group.contested.is_empty())
 }
 
-pub(super) fn attach(observations: &[Observation], joined: Joined) -> Attached {
+pub(super) fn attach(observations: &[Observation], joined: Joined, binds: &[Bind]) -> Attached {
     let Joined { mut groups, mut verdicts, mut ambiguities } = joined;
     let by_mac = stations_by_mac(observations, &groups);
     give(observations, &mut groups, &by_mac, &mut verdicts);
 
     let owned = own(observations, groups.iter().enumerate(), is_solid);
     let mut given = echoes_by_address(observations, &groups, &owned);
-    given.extend(second_sights(observations, &mut groups, &owned, &mut ambiguities));
+    given.extend(second_sights(observations, &mut groups, &owned, binds, &mut ambiguities));
     give(observations, &mut groups, &given, &mut verdicts);
 
     // Indices have not moved: a group that was given away is merely empty now.
@@ -53,7 +56,7 @@ pub(super) fn attach(observations: &[Observation], joined: Joined) -> Attached {
         if is_solid(&group) && !group.seen.is_empty() {
             place.insert(index, hosts.len());
             hosts.push(group);
-        } else {
+        } else if !group.hint {
             lone.extend(group.seen);
         }
     }
@@ -90,6 +93,7 @@ fn give(
         let to = &mut groups[gift.to];
         to.seen.extend(given.seen);
         to.seen.sort_unstable();
+        to.hint &= given.hint;
         to.identifiers.extend(given.identifiers);
     }
 }
@@ -213,36 +217,46 @@ fn has_mac(observations: &[Observation], group: &Group) -> bool {
     })
 }
 
-/// A source's own key without any hardware behind it, whose every address something
-/// else holds, may be a second sight of that thing. It attaches when the name or the
-/// maker agrees as well; else it is held for a person, for it would be a duplicate.
+/// A thing of which no source knows the hardware, and whose every address something else
+/// holds, may be a second sight of that thing. It attaches when the name or the maker
+/// agrees as well, or when it says of itself that the addresses are its own; else it is
+/// held for a person, for it would be a duplicate.
 fn second_sights(
     observations: &[Observation],
     groups: &mut [Group],
     owned: &Owned,
+    binds: &[Bind],
     ambiguities: &mut Vec<Ambiguity>,
 ) -> Vec<Gift> {
     let mut gifts = Vec::new();
+    let mut by_hardware: Option<Owned> = None;
     for index in 0..groups.len() {
         let group = &groups[index];
-        let only_keys =
-            group.identifiers.iter().all(|identifier| matches!(identifier, Identifier::Native(_)));
-        if group.identifiers.is_empty()
-            || !only_keys
+        if !is_solid(group)
+            || has_hardware(group)
             || group.held.is_some()
             || !group.contested.is_empty()
         {
             continue;
         }
         let wanted: BTreeSet<_> = addresses(observations, &group.seen).collect();
-        let Some((to, identifier)) = sole_holder(owned, &wanted).filter(|(to, _)| *to != index)
-        else {
-            continue;
+        let itself = speaks_of_itself(observations, group);
+        let found = if itself {
+            let solid = |group: &Group| is_solid(group) && has_hardware(group);
+            let known = by_hardware
+                .get_or_insert_with(|| own(observations, groups.iter().enumerate(), solid));
+            holders(known, &wanted)
+        } else {
+            sole_holder(owned, &wanted).into_iter().collect()
         };
-        if groups[to].held.is_some() {
+        let mut others = found.into_iter().filter(|(to, _)| *to != index);
+        let Some((to, identifier)) = others.next() else { continue };
+        let alone = others.next().is_none();
+        if groups[to].held.is_some() || contradicts(observations, group, &groups[to], binds) {
             continue;
         }
-        if agrees(observations, group, &groups[to])
+        if alone
+            && (itself || agrees(observations, group, &groups[to]))
             && !same_scheme(observations, group, &groups[to])
         {
             gifts.push(Gift { from: index, to, identifier });
@@ -267,6 +281,44 @@ fn second_sights(
     gifts
 }
 
+/// Whether a MAC address is evidence of a group.
+fn has_hardware(group: &Group) -> bool {
+    group.identifiers.iter().any(|identifier| matches!(identifier, Identifier::Mac(_)))
+}
+
+/// Whether every address of a group is its own word.
+fn speaks_of_itself(observations: &[Observation], group: &Group) -> bool {
+    group.seen.iter().map(|&seen| &observations[seen as usize]).all(|observation| {
+        observation.authority == Authority::Own
+            || host_of(observation).is_none_or(|host| {
+                host.interfaces.iter().all(|interface| interface.addresses.is_empty())
+            })
+    })
+}
+
+/// Every group that holds one of these addresses, with the first that it holds.
+fn holders(owned: &Owned, wanted: &BTreeSet<(&Segment, IpAddr)>) -> BTreeMap<usize, Identifier> {
+    let mut holders = BTreeMap::new();
+    for (segment, ip) in wanted {
+        if let Some(Holder::Group(index)) = owned.title(segment, *ip).and_then(|title| title.holder)
+        {
+            let identifier = || Identifier::Address((*segment).clone(), *ip);
+            holders.entry(index).or_insert_with(identifier);
+        }
+    }
+    holders
+}
+
+/// Whether serial numbers, UUIDs or a person's rules say that two groups are different
+/// things. Keys of one scheme are looked at apart: of two claims to one address, one is old.
+fn contradicts(observations: &[Observation], a: &Group, b: &Group, binds: &[Bind]) -> bool {
+    let claims = [a, b].map(|group| {
+        let all = claims(observations, &group.seen, binds).into_iter();
+        all.filter(|(namespace, _)| !matches!(namespace, Namespace::Scheme(_))).collect::<Claims>()
+    });
+    contradiction(claims.iter()).is_some()
+}
+
 fn texts<'a>(
     observations: &'a [Observation],
     group: &'a Group,
@@ -283,10 +335,12 @@ fn texts<'a>(
 
 fn agrees(observations: &[Observation], a: &Group, b: &Group) -> bool {
     const NAMES: [HostAttribute; 2] = [HostAttribute::Name, HostAttribute::DnsName];
-    let names = |group| -> BTreeSet<Arc<str>> {
+    // Hyphens aside: `Home Assistant` is called `homeassistant` elsewhere.
+    let names = |group| -> BTreeSet<String> {
         texts(observations, group, &NAMES)
             .filter(|name| !super::super::name::is_generic(name))
-            .map(name_key)
+            .map(|name| name_key(name).replace('-', ""))
+            .filter(|name| !name.is_empty())
             .collect()
     };
     let makers = |group| -> BTreeSet<String> {
@@ -305,7 +359,7 @@ fn same_scheme(observations: &[Observation], a: &Group, b: &Group) -> bool {
             .seen
             .iter()
             .filter_map(|&seen| host_of(&observations[seen as usize]))
-            .filter_map(|host| host.key.as_ref().map(|key| key.scheme().to_owned()))
+            .filter_map(|host| host.evident_key().map(|key| key.scheme().to_owned()))
             .collect()
     };
     !schemes(a).is_disjoint(&schemes(b))
@@ -410,7 +464,7 @@ pub(super) fn host_key(group: &Group, observations: &[Observation]) -> HostKey {
         .seen
         .iter()
         .filter_map(|&seen| host_of(&observations[seen as usize]))
-        .filter_map(|host| host.key.as_ref())
+        .filter_map(|host| host.evident_key())
         .min();
     let key = exclusive.map(ToString::to_string).or_else(|| {
         group.identifiers.first().or_else(|| group.contested.first()).map(ToString::to_string)

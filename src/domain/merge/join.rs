@@ -23,6 +23,8 @@ pub(super) struct Group {
     pub held: Option<Arc<str>>,
     /// The contested identifiers that it states.
     pub contested: BTreeSet<Identifier>,
+    /// Whether it is made of hints alone.
+    pub hint: bool,
 }
 
 /// The result of joining.
@@ -38,10 +40,10 @@ pub(super) struct Joined {
 
 /// What an atom claims that another may contradict: distinct values of one
 /// namespace are distinct things.
-type Claims = SmallMap<Namespace, BTreeSet<Arc<str>>>;
+pub(super) type Claims = SmallMap<Namespace, BTreeSet<Arc<str>>>;
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Namespace {
+pub(super) enum Namespace {
     /// Keys of a scheme.
     Scheme(String),
     /// Serial numbers of a maker.
@@ -57,6 +59,8 @@ enum Namespace {
 struct Atom {
     seen: Vec<Seen>,
     claims: Claims,
+    /// Whether it is made of hints alone.
+    hint: bool,
 }
 
 pub(super) fn host_of(observation: &Observation) -> Option<&Host> {
@@ -75,8 +79,8 @@ pub(super) fn stated(host: &Host) -> impl Iterator<Item = Identifier> + '_ {
         .and_then(|(number, maker)| Serial::new(maker, number))
         .map(Identifier::Serial);
     let uuid = text(HostAttribute::Uuid).and_then(Uuid::parse).map(Identifier::Uuid);
-    let keys = host.key.iter().chain(&host.aliases).cloned().map(Identifier::Native);
-    keys.chain(uuid).chain(serial)
+    let keys = host.key.iter().chain(&host.aliases).filter(|_| !host.hint);
+    keys.cloned().map(Identifier::Native).chain(uuid).chain(serial)
 }
 
 /// The MAC addresses that are strong evidence in this set of observations.
@@ -113,6 +117,8 @@ pub(super) fn join(observations: &[Observation], hosts: &[Seen], binds: &[Bind])
     let mut atoms = atoms(observations, hosts, binds);
     for atom in &mut atoms {
         atom.claims = claims(observations, &atom.seen, binds);
+        let mut hosts = atom.seen.iter().filter_map(|&seen| host_of(&observations[seen as usize]));
+        atom.hint = hosts.all(|host| host.hint);
     }
     let runs = runs(observations, &atoms, &macs, &ignored);
 
@@ -158,7 +164,7 @@ fn atoms(observations: &[Observation], hosts: &[Seen], binds: &[Bind]) -> Vec<At
     let mut sets = DisjointSets::new(hosts.len());
     let mut by_key: HashMap<&NativeKey, usize> = HashMap::new();
     for (place, &seen) in hosts.iter().enumerate() {
-        let key = host_of(&observations[seen as usize]).and_then(|host| host.key.as_ref());
+        let key = host_of(&observations[seen as usize]).and_then(Host::evident_key);
         if let Some(key) = key {
             let first = *by_key.entry(key).or_insert(place);
             sets.union(first, place);
@@ -184,7 +190,7 @@ fn atoms(observations: &[Observation], hosts: &[Seen], binds: &[Bind]) -> Vec<At
     atoms.into_values().collect()
 }
 
-fn claims(observations: &[Observation], seen: &[Seen], binds: &[Bind]) -> Claims {
+pub(super) fn claims(observations: &[Observation], seen: &[Seen], binds: &[Bind]) -> Claims {
     let mut claims = Claims::default();
     let mut add = |namespace, value: Arc<str>| {
         claims.entry(namespace, BTreeSet::new).insert(value);
@@ -194,7 +200,7 @@ fn claims(observations: &[Observation], seen: &[Seen], binds: &[Bind]) -> Claims
         let Some(host) = host_of(observation) else {
             continue;
         };
-        if let Some(key) = &host.key {
+        if let Some(key) = host.evident_key() {
             add(Namespace::Scheme(key.scheme().to_owned()), key.as_str().into());
         }
         for identifier in stated(host) {
@@ -263,7 +269,7 @@ fn runs(
 }
 
 /// The first contradiction between several claims, in words.
-fn contradiction<'a>(claims: impl Iterator<Item = &'a Claims>) -> Option<String> {
+pub(super) fn contradiction<'a>(claims: impl Iterator<Item = &'a Claims>) -> Option<String> {
     let mut classes: BTreeMap<&Namespace, Vec<BTreeSet<&Arc<str>>>> = BTreeMap::new();
     for claim in claims {
         for (namespace, values) in claim.iter() {
@@ -337,6 +343,7 @@ fn group(members: &[usize], atoms: &[Atom], edges: &Edges<'_>, held: Option<Arc<
         identifiers: named(&edges.of_atom),
         held,
         contested: named(&edges.contested_of_atom),
+        hint: members.iter().all(|&atom| atoms[atom].hint),
     }
 }
 
@@ -470,7 +477,7 @@ fn hold_contested(
     }
     for group in &mut joined.groups {
         let has_key = group.seen.iter().any(|&seen| {
-            host_of(&observations[seen as usize]).is_some_and(|host| host.key.is_some())
+            host_of(&observations[seen as usize]).is_some_and(|host| host.evident_key().is_some())
         });
         if group.held.is_none() && !group.contested.is_empty() && !has_key {
             let others = group

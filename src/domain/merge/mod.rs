@@ -13,8 +13,11 @@
 //!    neither, and a person is told.
 //! 5. Weak identifiers never join. What has no identity of its own attaches to
 //!    the one thing that owns its address or local MAC address, else it remains
-//!    an address alone.
-//! 6. An address belongs to one thing in its segment: the most believed claim
+//!    an address alone. What no source knows the hardware of attaches to the one
+//!    thing that holds its addresses when something else agrees as well, or when it
+//!    states the addresses of itself.
+//! 6. A hint adds to what others say and is dropped where nobody else says anything.
+//! 7. An address belongs to one thing in its segment: the most believed claim
 //!    wins, a tie is nobody's and a person is told.
 //!
 //! The input is sorted first, so the order in which sources answered cannot
@@ -45,7 +48,7 @@ pub fn merge(mut observations: Vec<Observation>, ranking: &Ranking, binds: &[Bin
         .map(|(seen, _)| seen)
         .collect();
     let joined = join::join(&inventory.observations, &hosts, binds);
-    let attached = attach::attach(&inventory.observations, joined);
+    let attached = attach::attach(&inventory.observations, joined, binds);
     fuse::fuse(&mut inventory, attached, ranking);
     networks::gather(&mut inventory);
 

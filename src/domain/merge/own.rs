@@ -83,7 +83,7 @@ pub(super) fn own<'a>(
     is_solid: impl Fn(&Group) -> bool,
 ) -> Owned {
     let mut claims: HashMap<(Segment, IpAddr), Vec<Claimed>> = HashMap::new();
-    for (index, group) in groups {
+    for (index, group) in groups.filter(|(_, group)| !group.hint) {
         let solid = is_solid(group);
         for &seen in &group.seen {
             let observation = &observations[seen as usize];

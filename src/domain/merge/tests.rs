@@ -62,6 +62,11 @@ impl Sight {
         self
     }
 
+    fn hint(mut self) -> Self {
+        self.host().hint = true;
+        self
+    }
+
     fn ago(mut self, minutes: i64) -> Self {
         self.0.at -= SignedDuration::from_mins(minutes);
         self
@@ -352,4 +357,119 @@ fn a_container_is_known_by_its_form() {
     let mut guest = seen("pve", Hypervisor).key("pve:lab/lxc/1");
     guest.host().form = Some(Form::Container);
     assert!(merged(vec![guest]).hosts[0].is_virtual());
+}
+
+#[test]
+fn what_says_an_address_of_itself_is_what_answers_there() {
+    let itself =
+        || seen("ha", Own).alias("ha:self").interface(Some("eth0"), None, &["192.0.2.5/24"]);
+    let guest = |ip: &str| {
+        let key = format!("pve:lab/qemu/{}", ip.rsplit('.').next().unwrap());
+        seen("pve", Hypervisor).key(&key).interface(Some("net0"), Some("bc:24:11:00:00:01"), &[])
+    };
+    let wire = || seen("lan", Wire).wire("bc:24:11:00:00:01", "192.0.2.5");
+    let inventory = merged(vec![itself(), guest("192.0.2.5"), wire()]);
+    assert_eq!(keys(&inventory), ["pve:lab/qemu/5"]);
+    assert_eq!(ips(&inventory.hosts[0]), ["192.0.2.5"]);
+    assert!(inventory.ambiguities.is_empty(), "{:?}", inventory.ambiguities);
+
+    // A second address that nobody else knows of is no contradiction.
+    let more = itself().interface(Some("wg0"), None, &["198.51.100.1/24"]);
+    assert_eq!(merged(vec![more, guest("192.0.2.5"), wire()]).hosts.len(), 1);
+
+    // Two holders are: nobody can say which of them it is.
+    let torn = itself().interface(Some("eth1"), None, &["192.0.2.6/24"]);
+    let other = seen("lan", Wire).wire("00:1b:21:00:00:02", "192.0.2.6");
+    let inventory = merged(vec![torn, guest("192.0.2.5"), wire(), other]);
+    assert_eq!(inventory.hosts.len(), 3);
+    assert!(inventory.ambiguities.iter().any(|a| a.code == "second_sight"));
+
+    // Alone it stands for itself.
+    assert_eq!(ips(&merged(vec![itself()]).hosts[0]), ["192.0.2.5"]);
+}
+
+#[test]
+fn a_serial_number_without_hardware_is_a_second_sight_as_well() {
+    let entry = |serial: &str| {
+        seen("ha", Controller)
+            .alias("ha:printer")
+            .echo("192.0.2.70")
+            .fact(HostAttribute::Manufacturer, "Brother")
+            .fact(HostAttribute::Serial, serial)
+    };
+    let wire = |maker: &str| {
+        seen("lan", Wire)
+            .wire("30:05:5c:00:00:01", "192.0.2.70")
+            .fact(HostAttribute::Manufacturer, maker)
+    };
+    let inventory = merged(vec![entry("E12345X7"), wire("Brother industries, LTD.")]);
+    assert_eq!(inventory.hosts.len(), 2, "the makers differ in words");
+    let inventory = merged(vec![entry("E12345X7"), wire("Brother")]);
+    assert_eq!(keys(&inventory), ["ha:printer"]);
+
+    // Another serial number of the same maker is another thing: nothing is held for it.
+    let other = wire("Brother").fact(HostAttribute::Serial, "E99999X1");
+    let inventory = merged(vec![entry("E12345X7"), other]);
+    assert_eq!(inventory.hosts.len(), 2);
+    assert!(inventory.hosts.iter().all(|host| host.held.is_none()));
+}
+
+#[test]
+fn names_agree_without_their_hyphens() {
+    let itself = seen("ha", Derived).alias("ha:self").fact(HostAttribute::Name, "Home Assistant");
+    let address = seen("ha", Authority::Configuration).alias("ha:self").echo("192.0.2.5");
+    let guest = seen("pve", Hypervisor)
+        .key("pve:lab/qemu/1")
+        .fact(HostAttribute::Name, "homeassistant")
+        .interface(Some("net0"), Some("bc:24:11:00:00:01"), &["192.0.2.5/24"]);
+    assert_eq!(keys(&merged(vec![itself, address, guest])), ["pve:lab/qemu/1"]);
+}
+
+#[test]
+fn a_hint_adds_to_what_others_say_and_makes_nothing_alone() {
+    let hint = |mac: &str| {
+        seen("ha", Lease)
+            .alias("ha:client")
+            .wire(mac, "192.0.2.7")
+            .fact(HostAttribute::Name, "web")
+            .hint()
+    };
+    let (universal, local) = ("bc:24:11:00:00:01", "da:a1:19:00:00:01");
+    for mac in [universal, local] {
+        let inventory = merged(vec![hint(mac)]);
+        assert!(inventory.hosts.is_empty() && inventory.addresses.is_empty(), "{mac}");
+
+        let guest =
+            seen("pve", Hypervisor).key("pve:lab/lxc/1").interface(Some("eth0"), Some(mac), &[]);
+        let inventory = merged(vec![hint(mac), guest]);
+        assert_eq!(keys(&inventory), ["pve:lab/lxc/1"]);
+        assert_eq!(ips(&inventory.hosts[0]), ["192.0.2.7"]);
+        assert_eq!(inventory.hosts[0].text(HostAttribute::Name), Some("web"));
+    }
+    // Its key is no evidence: what was merely seen stays so.
+    let inventory = merged(vec![hint(universal), seen("lan", Wire).wire(universal, "192.0.2.7")]);
+    assert_eq!(keys(&inventory), ["mac:bc:24:11:00:00:01"]);
+    assert!(inventory.hosts[0].native_keys().next().is_none());
+    // Alone it takes no address from anybody.
+    let phone = seen("lan", Wire).wire(local, "192.0.2.7");
+    let entry = seen("ha", Authority::Configuration).alias("ha:1").echo("192.0.2.8");
+    let stale = seen("ha", Lease).wire("00:1b:21:00:00:09", "192.0.2.8").hint();
+    let inventory = merged(vec![hint("00:1b:21:00:00:08"), phone, entry, stale]);
+    assert_eq!(lone(&inventory), ["192.0.2.7"]);
+    assert_eq!(ips(&inventory.hosts[0]), ["192.0.2.8"]);
+}
+
+#[test]
+fn an_address_is_on_one_interface() {
+    let node = seen("pve", Hypervisor).key("pve:lab/node/a").fact(HostAttribute::Name, "a");
+    let node = node.interface(Some("vmbr0"), None, &["192.0.2.10/24"]);
+    let own = seen("ssh", Own).fact(HostAttribute::Name, "a").alias("ssh:a");
+    let own = own.interface(Some("br0"), Some("00:1b:21:00:00:01"), &["192.0.2.10/24"]);
+    let joined = Bind::Join(["pve:lab/node/a", "ssh:a"].map(|key| key.parse().unwrap()).into());
+    let sights = vec![node.0, own.0];
+    let inventory = merge(sights, &Ranking::default(), &[joined]);
+    let interfaces = &inventory.hosts[0].interfaces;
+    assert_eq!(interfaces.len(), 1, "{interfaces:?}");
+    assert_eq!(interfaces[0].name.as_deref(), Some("vmbr0"));
+    assert_eq!((interfaces[0].macs.len(), interfaces[0].addresses.len()), (1, 1));
 }

@@ -3,7 +3,8 @@
 //! A name is an interface. Two names that come from different sources, or from
 //! different positions of one, are one interface when a MAC address says so that
 //! stands on one interface only with each of them.
-//! What has no name finds its interface by MAC address or by address.
+//! An address is on one interface as well. What has no name finds its interface by MAC
+//! address or by address.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +112,7 @@ pub(super) fn interfaces(
     let (with_mac, bare): (Vec<Piece<'_>>, Vec<Piece<'_>>) =
         nameless.into_iter().partition(|piece| usable(piece.interface.mac).is_some());
     place_by_mac(&mut slots, with_mac);
+    one_slot_per_address(&mut slots);
     place_by_address(&mut slots, bare);
     let mut merged: Vec<MergedInterface> =
         slots.iter().filter_map(|slot| merge(slot, &holds, ranking)).collect();
@@ -197,6 +199,31 @@ fn place_by_mac<'a>(slots: &mut Vec<Slot<'a>>, pieces: Vec<Piece<'a>>) {
         };
         slots[chosen].pieces.push(piece);
     }
+}
+
+/// Joins a slot of which nobody knows the MAC address with the one slot that others say
+/// has its address: a host has an address on one interface only.
+fn one_slot_per_address(slots: &mut Vec<Slot<'_>>) {
+    let voices = |slot: &Slot<'_>| -> BTreeSet<(SourceName, Authority)> {
+        let all = slot.pieces.iter().map(|piece| piece.observation);
+        all.map(|observation| (observation.source.clone(), observation.authority)).collect()
+    };
+    for index in (0..slots.len()).rev() {
+        let slot = &slots[index];
+        if !slot.macs().is_empty() {
+            continue;
+        }
+        let own: BTreeSet<IpAddr> = slot.addresses().map(|(_, address)| address.ip).collect();
+        let holds = |at: &usize| *at != index && own.iter().any(|ip| slots[*at].has_address(*ip));
+        let homes: Vec<usize> = (0..slots.len()).filter(holds).collect();
+        let home = homes.first().copied().filter(|_| homes.len() == 1);
+        if let Some(home) = home.filter(|&home| voices(&slots[home]).is_disjoint(&voices(slot))) {
+            let Slot { pieces, guests } = std::mem::take(&mut slots[index]);
+            slots[home].pieces.extend(pieces);
+            slots[home].guests.extend(guests);
+        }
+    }
+    slots.retain(|slot| !slot.pieces.is_empty() || !slot.guests.is_empty());
 }
 
 fn place_by_address<'a>(slots: &mut Vec<Slot<'a>>, pieces: Vec<Piece<'a>>) {

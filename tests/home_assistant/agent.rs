@@ -1,0 +1,107 @@
+//! The collector as a run builds it, and the whole agent with a home of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use netbox_agent::collect::home_assistant::HomeAssistantSettings;
+use netbox_agent::collect::{
+    Assignment, BuildContext, CollectError, Collector, Harvest, Problem, SourceSettings, wire,
+};
+use netbox_agent::progress::Silent;
+use serde_json::Value as Json;
+use tokio_util::sync::CancellationToken;
+
+use super::standin::{StandIn, TOKEN};
+
+/// The collector that a table of settings makes.
+pub fn collector(table: &str) -> Result<Box<dyn Collector>, Vec<Problem>> {
+    let settings: HomeAssistantSettings = toml_edit::de::from_str(table).unwrap();
+    let source = "ha".parse().unwrap();
+    settings.build(&BuildContext { source: &source, credentials: None })
+}
+
+pub fn assignment() -> Assignment {
+    Assignment {
+        source: "ha".parse().unwrap(),
+        segment: Default::default(),
+        started: "2026-11-21T03:00:00Z".parse().unwrap(),
+        deadline: tokio::time::Instant::now() + Duration::from_secs(60),
+        cancel: CancellationToken::new(),
+        progress: Arc::new(Silent),
+        known: Arc::new(BTreeMap::new()),
+    }
+}
+
+/// Asks a stand-in, with more settings.
+pub async fn ask(standin: &StandIn, extra: &str) -> Result<Harvest, CollectError> {
+    let table = format!("url = \"{}\"\ntoken = \"{TOKEN}\"\n{extra}", standin.url());
+    collector(&table).unwrap().collect(&assignment()).await
+}
+
+/// What was harvested, as it would be saved.
+pub fn lines(harvest: &Harvest) -> String {
+    let mut text = Vec::new();
+    wire::write(harvest, &mut text).unwrap();
+    String::from_utf8(text).unwrap()
+}
+
+/// An agent whose only source is a Home Assistant.
+pub struct Agent {
+    home: tempfile::TempDir,
+}
+
+impl Agent {
+    pub fn new(url: &str, token: &str, extra: &str) -> Self {
+        let agent = Agent { home: tempfile::tempdir().unwrap() };
+        agent.configure(url, token, extra);
+        agent
+    }
+
+    /// Leads the agent elsewhere; what it remembers stays.
+    pub fn configure(&self, url: &str, token: &str, extra: &str) {
+        let text = format!(
+            "[agent]\nname = \"test\"\nstate_dir = {:?}\n[[source]]\nkind = \"home_assistant\"\nname = \"ha\"\nurl = \"{url}\"\ntoken = \"{token}\"\n{extra}",
+            self.path("state"),
+        );
+        std::fs::write(self.path("agent.toml"), text).unwrap();
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.home.path().join(name)
+    }
+
+    /// Runs the agent, which must end so; gives what it printed.
+    pub async fn run(&self, arguments: &[&str], code: i32) -> String {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_netbox-agent"));
+        command.arg("--config").arg(self.path("agent.toml")).args(arguments);
+        command.env_clear().stdin(Stdio::null());
+        // The stand-in lives in this process and must go on.
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        let (out, err) = (text(output.stdout), text(output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{out}\n{err}");
+        assert!(!out.contains("panicked") && !err.contains("panicked"), "{err}");
+        out
+    }
+
+    /// Syncs; the second time nothing must be left to do.
+    pub async fn settle(&self) {
+        self.run(&["sync"], 0).await;
+        self.run(&["plan", "--detailed-exit-code"], 0).await;
+    }
+
+    pub async fn inventory(&self) -> Json {
+        let text = self.run(&["inventory", "--format", "json"], 0).await;
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// One text of each host.
+    pub async fn hosts(&self, key: &str) -> BTreeSet<String> {
+        let inventory = self.inventory().await;
+        let hosts = inventory["hosts"].as_array().unwrap();
+        hosts.iter().map(|host| host[key].as_str().unwrap_or_default().to_owned()).collect()
+    }
+}

@@ -1,0 +1,9 @@
+//! The Home Assistant collector against a stand-in that answers as recorded, and
+//! against a real Home Assistant where one is installed.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod agent;
+mod generations;
+mod standin;
+mod talk;
