@@ -11,4 +11,5 @@ pub mod neighbor;
 mod netlink;
 pub mod service;
 pub mod socket;
+pub mod sweep;
 pub mod vendor;
