@@ -7,6 +7,7 @@
 
 pub mod frame;
 pub mod interface;
+pub mod names;
 pub mod neighbor;
 mod netlink;
 pub mod service;
