@@ -26,10 +26,12 @@ use crate::http::HttpError;
 use crate::progress::Progress;
 
 pub mod exec;
+pub mod sweep;
 pub mod wire;
 
 /// Every kind of source, in the order in which help shows them.
-pub const KINDS: &[SourceKind] = &[SourceKind::of::<exec::ExecSettings>()];
+pub const KINDS: &[SourceKind] =
+    &[SourceKind::of::<sweep::SweepSettings>(), SourceKind::of::<exec::ExecSettings>()];
 
 /// What a source brought home.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -1,10 +1,12 @@
 //! The machine's interfaces, its addresses, and which subnets lie directly at them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use ipnet::{IpNet, Ipv4Net};
+use netlink_packet_core::NetlinkPayload;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::link::{
     InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkLayerType, LinkMessage,
@@ -160,6 +162,20 @@ impl Topology {
         )
     }
 
+    /// The subnets of IPv4 at Ethernet interfaces, without those of bridges that serve the
+    /// machine's own guests: what a person means by "my network".
+    #[must_use]
+    pub fn local_networks(&self) -> BTreeSet<IpNet> {
+        let is_local = |connected: &&Connected| {
+            let interface = self.interface(connected.interface);
+            connected.net.addr().is_ipv4()
+                && interface.is_some_and(|interface| {
+                    interface.kind == Kind::Ethernet && !interface.serves_guests()
+                })
+        };
+        self.connected.iter().filter(is_local).map(|connected| connected.net).collect()
+    }
+
     /// The interface that has this address.
     #[must_use]
     pub fn owner(&self, ip: IpAddr) -> Option<&Interface> {
@@ -198,6 +214,78 @@ pub fn path_to(ip: IpAddr) -> io::Result<Path> {
         }
     }
     Ok(path)
+}
+
+/// Hears when an interface goes down or vanishes, or when an address leaves it.
+#[derive(Debug)]
+pub struct Watch {
+    netlink: Netlink,
+    interface: u32,
+    ip: IpAddr,
+}
+
+/// `RTNLGRP_LINK`, `RTNLGRP_IPV4_IFADDR` and `RTNLGRP_IPV6_IFADDR` of linux/rtnetlink.h.
+const CHANGES: [u32; 3] = [1, 5, 9];
+
+impl Watch {
+    /// Watches from now on.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn start(interface: u32, ip: IpAddr) -> io::Result<Self> {
+        Ok(Watch { netlink: Netlink::listen(&CHANGES)?, interface, ip })
+    }
+
+    /// What happened to the interface or the address since the last call, if they cannot
+    /// be used any more. Never waits.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn lost(&mut self) -> io::Result<Option<String>> {
+        let (index, ip) = (self.interface, self.ip);
+        let mut lost = None;
+        let read = self.netlink.read(|payload| {
+            let NetlinkPayload::InnerMessage(message) = payload else { return Ok(()) };
+            match message {
+                RouteNetlinkMessage::DelLink(link) if link.header.index == index => {
+                    lost = Some("the interface vanished during the sweep".to_owned());
+                }
+                RouteNetlinkMessage::NewLink(link) if link.header.index == index => {
+                    let interface = interface(&link);
+                    if !interface.up && lost.is_none() {
+                        lost = Some(format!("{} went down during the sweep", interface.name));
+                    }
+                }
+                RouteNetlinkMessage::DelAddress(gone)
+                    if gone.header.index == index
+                        && lost.is_none()
+                        && address(&gone).is_some_and(|gone| gone.addr() == ip) =>
+                {
+                    lost = Some(format!("the address {ip} left its interface during the sweep"));
+                }
+                _ => {}
+            }
+            Ok(())
+        });
+        match read {
+            // More changes than there is room for: what matters shows in the end result.
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => {
+                let topology = Topology::read()?;
+                let there = topology.interface(index).is_some_and(|interface| {
+                    interface.up && interface.addresses.iter().any(|net| net.addr() == ip)
+                });
+                Ok((!there)
+                    .then(|| format!("the address {ip} left its interface during the sweep")))
+            }
+            read => read.map(|()| lost),
+        }
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.netlink.as_fd()
+    }
 }
 
 fn of_family(family: AddressFamily) -> RouteMessage {

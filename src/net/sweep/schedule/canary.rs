@@ -6,6 +6,8 @@ use super::Nanos;
 
 /// More hosts than this take no turns; each is asked seldom enough as it is.
 const MOST: usize = 64;
+/// What comes later than this is the answer to something else.
+const LATE: Nanos = 1_000_000_000;
 
 /// A canary that was sent.
 #[derive(Debug, Clone, Copy)]
@@ -72,19 +74,26 @@ impl Canaries {
     }
 
     /// A known host has answered: the canary that it was out as, if any. `can_be` tells
-    /// whether an answer can come so soon after that one left.
-    pub(super) fn back(&mut self, target: u32, can_be: impl Fn(Sent) -> bool) -> Option<Back> {
+    /// whether an answer can come so soon after that one left, judged by others.
+    pub(super) fn back(
+        &mut self,
+        target: u32,
+        now: Nanos,
+        can_be: impl Fn(Sent) -> bool,
+    ) -> Option<Back> {
         let at = self.birds.iter().position(|bird| bird.target == target)?;
         let bird = &mut self.birds[at];
-        match bird.out {
-            Some(sent) if can_be(sent) => {
-                bird.out = None;
-                bird.overdue = None;
-                self.out.retain(|index| *index != at);
-                Some(Back::InTime(sent))
-            }
-            _ => bird.overdue.take().map(Back::Late),
+        bird.overdue = bird.overdue.filter(|overdue| now < overdue.at + LATE);
+        if let Some(overdue) = bird.overdue
+            && !bird.out.is_some_and(&can_be)
+        {
+            bird.overdue = None;
+            return Some(Back::Late(overdue));
         }
+        let sent = bird.out.take()?;
+        bird.overdue = None;
+        self.out.retain(|index| *index != at);
+        Some(Back::InTime(sent))
     }
 
     /// One that left so long ago that it counts as lost: its epoch.
@@ -104,5 +113,60 @@ impl Canaries {
     pub(super) fn deadline(&self, patience: Nanos) -> Option<Nanos> {
         let bird = self.birds.get(*self.out.front()?)?;
         Some(bird.out?.at + patience)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Nanos = 1_000_000;
+
+    fn sent(at: Nanos) -> Sent {
+        Sent { at, epoch: 7 }
+    }
+
+    #[test]
+    fn hosts_take_turns_and_are_not_asked_twice_at_once() {
+        let mut canaries = Canaries::default();
+        for target in [3, 5] {
+            canaries.enlist(target);
+        }
+        let first = canaries.free().unwrap();
+        canaries.send(sent(0));
+        let second = canaries.free().unwrap();
+        canaries.send(sent(0));
+        assert_ne!(first, second);
+        assert_eq!(canaries.free(), None);
+        assert!(matches!(canaries.back(first, MS, |_| true), Some(Back::InTime(_))));
+        assert_eq!(canaries.free(), Some(first));
+    }
+
+    #[test]
+    fn a_lost_one_may_come_late_but_not_much_later() {
+        let mut canaries = Canaries::default();
+        canaries.enlist(3);
+        for (back, late) in [(80 * MS, true), (2000 * MS, false)] {
+            canaries.free().unwrap();
+            canaries.send(sent(0));
+            assert_eq!(canaries.missing(9 * MS, 10 * MS), None);
+            assert_eq!(canaries.missing(10 * MS, 10 * MS), Some(7));
+            let answer = canaries.back(3, back, |_| true);
+            assert_eq!(matches!(answer, Some(Back::Late(_))), late, "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_too_quick_belongs_to_the_one_before() {
+        let mut canaries = Canaries::default();
+        canaries.enlist(3);
+        canaries.free().unwrap();
+        canaries.send(sent(0));
+        canaries.missing(20 * MS, 10 * MS).unwrap();
+        canaries.free().unwrap();
+        canaries.send(sent(20 * MS));
+        let quick = |sent: Sent| sent.at < 20 * MS;
+        assert!(matches!(canaries.back(3, 20 * MS, quick), Some(Back::Late(_))));
+        assert!(matches!(canaries.back(3, 21 * MS, quick), Some(Back::InTime(_))));
     }
 }

@@ -79,7 +79,7 @@ pub enum Answer {
 /// How a sweep ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Summary {
-    /// How many addresses were asked at least once.
+    /// How many addresses were asked at least once, or answered without.
     pub asked: u32,
     /// How many answered.
     pub found: u32,
@@ -292,6 +292,8 @@ impl Schedule {
         }
         self.found += 1;
         self.last_found = now;
+        // Asked where it was known to be, or beside the sweep: accounted for all the same.
+        self.asked += u32::from(slot.asked == 0);
         self.slots[target as usize].thin = FOUND;
         let trip = self.attribute(slot, asked, now);
         let usual = trip.is_none_or(|trip| self.trips.is_usual(trip));
@@ -376,7 +378,7 @@ impl Schedule {
     /// A known host has answered: what that tells, if it was out as a canary.
     fn canary_back(&mut self, target: u32, now: Nanos) {
         let can_be = |sent: Sent| self.trips.can_be(now.saturating_sub(sent.at));
-        match self.canaries.back(target, can_be) {
+        match self.canaries.back(target, now, can_be) {
             Some(Back::InTime(sent)) => {
                 self.trips.took(now.saturating_sub(sent.at));
                 self.learn(sent.epoch, true, now);

@@ -3,6 +3,8 @@
 use super::Nanos;
 
 const MILLISECOND: Nanos = 1_000_000;
+/// What takes longer is no measure: waiting for its like would take forever.
+const LONGEST: Nanos = 1000 * MILLISECOND;
 
 /// What the round trips so far tell.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +25,7 @@ impl Trips {
 
     /// An answer that surely belongs to the question before it took this long.
     pub(super) fn took(&mut self, trip: Nanos) {
+        let trip = trip.min(LONGEST);
         if self.count == 0 {
             self.smoothed = trip;
             self.varies = trip / 2;
