@@ -54,6 +54,7 @@ pub mod duration;
 pub mod engine;
 pub mod http;
 pub mod journal;
+pub mod net;
 pub mod netbox;
 pub mod progress;
 pub mod secret;

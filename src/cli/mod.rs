@@ -26,6 +26,7 @@ pub mod inventory;
 mod logging;
 mod plan;
 mod progress;
+mod scan;
 mod schema;
 mod session;
 mod sync;
@@ -121,6 +122,22 @@ impl Colour {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
+    /// Sweep subnets and print what answers
+    #[command(after_help = "\
+Examples:
+  netbox-agent scan --subnet 192.168.1.0/24
+  netbox-agent scan --subnet 192.168.1.0/24 --ports 22,80,443 --format json
+  netbox-agent scan --subnet 10.0.0.0/20 10.1.0.0/24 --rate 200 --exclude 10.0.0.13
+
+The JSON is one object:
+  shape        1; keys are added to it, never taken away or changed
+  hosts        ip, prefix_length, mac, vendor, method, rtt_ms, name, name_from,
+               ports (port, protocol, service), other_macs, proxied
+  subnets      subnet, method, interface, asked, answered, complete, gap
+  left_out     subnet, reason
+  diagnostics  severity, code, about, message
+  packets, seconds, interrupted")]
+    Scan(scan::ScanArgs),
     /// Ask the sources and print what they say
     #[command(after_help = "\
 Examples:
@@ -206,6 +223,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<Exit, Failur
 
 fn dispatch(verb: Verb, console: &Console) -> Result<Exit, Failure> {
     match verb {
+        Verb::Scan(args) => wait(console, scan::run(&args, console)),
         Verb::Collect(args) => wait(console, collect::run(&args, console)),
         Verb::Inventory(args) => wait(console, inventory::run(&args, console)),
         Verb::Explain(args) => wait(console, explain::run(&args, console)),

@@ -28,10 +28,12 @@ use crate::progress::Progress;
 pub mod exec;
 pub mod home_assistant;
 pub mod proxmox;
+pub mod sweep;
 pub mod wire;
 
 /// Every kind of source, in the order in which help shows them.
 pub const KINDS: &[SourceKind] = &[
+    SourceKind::of::<sweep::SweepSettings>(),
     SourceKind::of::<proxmox::ProxmoxSettings>(),
     SourceKind::of::<home_assistant::HomeAssistantSettings>(),
     SourceKind::of::<exec::ExecSettings>(),

@@ -1,0 +1,140 @@
+//! Names of addresses: PTR records of the resolvers, and what hosts say of themselves in
+//! multicast DNS.
+//!
+//! A name from the network is hostile until it is a [`DnsName`]. Questions are few at
+//! once, bounded in time, and never asked of a resolver that has not shown a sign of life:
+//! one that is dead costs a sweep a moment, not a timeout for each host.
+
+mod dns;
+mod mdns;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+pub use dns::Directory;
+
+use crate::domain::diagnostic::Diagnostic;
+use crate::domain::name::DnsName;
+
+/// How to look for names.
+#[derive(Debug, Clone, Default)]
+pub struct Naming {
+    /// Whom to ask for PTR records; none: nobody.
+    pub directory: Option<Directory>,
+    /// The interfaces' own addresses at which to ask hosts for their names by multicast DNS.
+    pub multicast: Vec<Ipv4Addr>,
+}
+
+/// Names by where they come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// From PTR records.
+    pub dns: BTreeMap<IpAddr, DnsName>,
+    /// From the hosts themselves.
+    pub mdns: BTreeMap<IpAddr, DnsName>,
+    /// What a person should know.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// What a finder is told.
+enum Told {
+    Address(IpAddr),
+    Own(IpAddr),
+    Alive(IpAddr),
+}
+
+/// Looks for the names of addresses as they come in.
+#[derive(Debug)]
+pub struct Finder {
+    told: UnboundedSender<Told>,
+    closing: oneshot::Sender<Duration>,
+    task: JoinHandle<Names>,
+}
+
+impl Finder {
+    /// Begins. `unproven` are neighbours on the way to a resolver: until one of them is said
+    /// to be alive, resolvers behind it are not asked, for the kernel would have to look for
+    /// it in vain.
+    #[must_use]
+    pub fn start(naming: Naming, unproven: BTreeMap<SocketAddr, IpAddr>) -> Self {
+        let (told, hear) = unbounded_channel();
+        let (closing, closed) = oneshot::channel();
+        Finder { told, closing, task: tokio::spawn(find(naming, unproven, hear, closed)) }
+    }
+
+    /// This address wants a name.
+    pub fn add(&self, ip: IpAddr) {
+        let _ = self.told.send(Told::Address(ip));
+    }
+
+    /// This address of the machine itself wants a name. The machine does not ask itself by
+    /// multicast.
+    pub fn add_own(&self, ip: IpAddr) {
+        let _ = self.told.send(Told::Own(ip));
+    }
+
+    /// This neighbour answers.
+    pub fn alive(&self, ip: IpAddr) {
+        let _ = self.told.send(Told::Alive(ip));
+    }
+
+    /// No more addresses come. Waits for the names that are still on their way, but no
+    /// longer than this.
+    pub async fn finish(self, patience: Duration) -> Names {
+        drop(self.told);
+        // The task may have ended by itself.
+        let _ = self.closing.send(patience);
+        self.task.await.unwrap_or_default()
+    }
+}
+
+async fn find(
+    naming: Naming,
+    unproven: BTreeMap<SocketAddr, IpAddr>,
+    mut hear: UnboundedReceiver<Told>,
+    closed: oneshot::Receiver<Duration>,
+) -> Names {
+    let (ask_dns, dns_addresses) = unbounded_channel();
+    let (ask_mdns, mdns_addresses) = unbounded_channel();
+    let (say_alive, alive) = unbounded_channel();
+    let end = async move {
+        let patience = closed.await.unwrap_or_default();
+        Instant::now() + patience
+    };
+    let end = futures::FutureExt::shared(end);
+    let directory = naming.directory.clone();
+    let dns = async {
+        match &directory {
+            Some(directory) => directory.resolve(dns_addresses, alive, unproven, end.clone()).await,
+            None => (BTreeMap::new(), Vec::new()),
+        }
+    };
+    let mdns = mdns::ask(&naming.multicast, mdns_addresses, end.clone());
+    let distribute = async {
+        let mut seen = BTreeSet::new();
+        while let Some(told) = hear.recv().await {
+            match told {
+                Told::Address(ip) if seen.insert(ip) => {
+                    let _ = ask_dns.send(ip);
+                    let _ = ask_mdns.send(ip);
+                }
+                Told::Own(ip) if seen.insert(ip) => {
+                    let _ = ask_dns.send(ip);
+                }
+                Told::Address(_) | Told::Own(_) => {}
+                Told::Alive(ip) => {
+                    let _ = say_alive.send(ip);
+                }
+            }
+        }
+        drop((ask_dns, ask_mdns, say_alive));
+    };
+    let ((dns, diagnostics), mdns, ()) = tokio::join!(dns, mdns, distribute);
+    Names { dns, mdns, diagnostics }
+}

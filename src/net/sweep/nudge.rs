@@ -1,0 +1,271 @@
+//! Asking a link without any privilege: something is sent to each address by way of the
+//! kernel, which must ask for the neighbour then, and the kernel's news of its neighbours
+//! tell who answered. What answers at a higher layer (an echo, a closed port) counts too.
+//!
+//! The kernel's neighbour table is one for the whole machine, and small: no more than a
+//! few addresses are asked at once, and the next ones when those have been given up.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::time::{Duration, Instant};
+
+use super::answer::{Answer, Found, Method};
+use super::echo::Pinger;
+use super::engine::{Gauge, Shared, Stop};
+use super::targets::Targets;
+use crate::domain::mac::MacAddr;
+use crate::net::neighbor::{self, Neighbor, Standing, Watch};
+use crate::net::socket::{Inbox, Outbox, wait};
+
+/// A link to sweep by way of the kernel.
+#[derive(Debug, Clone)]
+pub(super) struct NudgeJob {
+    pub(super) interface: u32,
+    pub(super) name: String,
+    pub(super) prefix_len: u8,
+    pub(super) targets: Targets,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct NudgeReport {
+    pub(super) answers: Vec<Answer>,
+    pub(super) packets: u64,
+    /// Whether echo requests were sent, or else empty datagrams.
+    pub(super) echo: bool,
+    /// Addresses of which the kernel knew from before and that did not show again.
+    pub(super) unsure: u64,
+    pub(super) stop: Option<Stop>,
+}
+
+/// Addresses that are asked at once: half of what a kernel keeps without sweeping.
+const AT_ONCE: u32 = 256;
+/// The port that discards what it is sent; hardly anybody listens there.
+const DISCARD: u16 = 9;
+/// The kernel asks again after a second: what answers the second question is found.
+const ENOUGH: Duration = Duration::from_millis(1250);
+/// After three questions, a second apart, the kernel gives up, and there is room again.
+const GIVEN_UP: Duration = Duration::from_millis(3300);
+/// How long the kernel takes to ask a neighbour again that it knew from before.
+const PROBED: Duration = Duration::from_millis(7500);
+/// How often datagrams are looked after.
+const LOOK: Duration = Duration::from_millis(5);
+
+impl NudgeJob {
+    pub(super) fn run(&self, shared: &Shared) -> io::Result<NudgeReport> {
+        let pinger = Pinger::open().ok();
+        let mut report = NudgeReport { echo: pinger.is_some(), ..NudgeReport::default() };
+        let mut gauge =
+            Gauge::begin(shared, format!("sweep {}", self.name), self.targets.len().into());
+        let parts = self.targets.chunks(AT_ONCE);
+        for (number, part) in parts.iter().enumerate() {
+            let is_last = number + 1 == parts.len();
+            let mut batch = Batch {
+                job: self,
+                shared,
+                targets: part,
+                pinger: pinger.as_ref(),
+                states: BTreeMap::new(),
+                asked: Instant::now(),
+            };
+            report.stop = batch.run(is_last, &mut report)?;
+            report.packets += u64::from(part.len());
+            gauge.completed(part.len().into());
+            if report.stop.is_some() {
+                break;
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// What is known of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nothing yet; the MAC address that the kernel knew from before, where it did.
+    Silent(Option<MacAddr>),
+    /// It answered.
+    Here,
+    /// The kernel has given up.
+    Gone,
+}
+
+/// Addresses that are asked at once.
+struct Batch<'a> {
+    job: &'a NudgeJob,
+    shared: &'a Shared,
+    targets: &'a Targets,
+    pinger: Option<&'a Pinger>,
+    states: BTreeMap<Ipv4Addr, State>,
+    asked: Instant,
+}
+
+impl Batch<'_> {
+    fn run(&mut self, is_last: bool, report: &mut NudgeReport) -> io::Result<Option<Stop>> {
+        let mut watch = Watch::start()?;
+        self.remember(&neighbor::table()?);
+        let datagrams = self.send()?;
+        let mut inbox = Inbox::default();
+        loop {
+            if let Some(stop) = self.shared.stop() {
+                return Ok(Some(stop));
+            }
+            let mut found = self.news(&mut watch)?;
+            found.extend(self.refusals(&datagrams));
+            found.extend(self.echoes(&mut inbox));
+            self.keep(found, report);
+            if self.is_over(is_last) {
+                break;
+            }
+            let sockets = [Some(watch.as_fd()), self.pinger.map(AsFd::as_fd)];
+            let sockets: Vec<_> = sockets.into_iter().flatten().collect();
+            wait(&sockets, LOOK)?;
+        }
+        report.unsure +=
+            self.states.values().filter(|state| matches!(state, State::Silent(Some(_)))).count()
+                as u64;
+        Ok(None)
+    }
+
+    /// Notes what the kernel knows already: such a neighbour is not asked for anew at once.
+    fn remember(&mut self, table: &[Neighbor]) {
+        self.states = self.targets.iter().map(|ip| (ip, State::Silent(None))).collect();
+        for neighbor in table.iter().filter(|neighbor| neighbor.interface == self.job.interface) {
+            if let IpAddr::V4(ip) = neighbor.ip
+                && matches!(neighbor.standing, Standing::Present | Standing::Stale)
+                && let Some(state) = self.states.get_mut(&ip)
+            {
+                *state = State::Silent(neighbor.mac);
+            }
+        }
+    }
+
+    /// Sends something to each address. Datagrams go by sockets of their own, so that each
+    /// hears whether it was refused.
+    fn send(&mut self) -> io::Result<Vec<(Ipv4Addr, UdpSocket)>> {
+        self.asked = Instant::now();
+        let mut datagrams = Vec::new();
+        let mut outbox = Outbox::default();
+        for ip in self.states.keys() {
+            match self.pinger {
+                Some(pinger) => {
+                    outbox.push(pinger.request(1).as_ref(), Some(SocketAddr::from((*ip, 0))))
+                }
+                None => {
+                    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+                    socket.set_nonblocking(true)?;
+                    // What cannot be sent is not answered either.
+                    if socket.connect((*ip, DISCARD)).and_then(|()| socket.send(&[])).is_ok() {
+                        datagrams.push((*ip, socket));
+                    }
+                }
+            }
+        }
+        if let Some(pinger) = self.pinger {
+            while !outbox.is_empty() {
+                match outbox.send(pinger) {
+                    Ok(0) => {
+                        wait(&[], Duration::from_millis(1))?;
+                    }
+                    Ok(_) => {}
+                    Err(_) => outbox.skip(),
+                }
+            }
+        }
+        Ok(datagrams)
+    }
+
+    /// Who has answered the kernel.
+    fn news(&mut self, watch: &mut Watch) -> io::Result<Vec<(Ipv4Addr, Option<MacAddr>)>> {
+        let news = match watch.news() {
+            Ok(news) => news,
+            // Too much at once: the table knows.
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => neighbor::table()?,
+            Err(error) => return Err(error),
+        };
+        let mut found = Vec::new();
+        for neighbor in news.iter().filter(|neighbor| neighbor.interface == self.job.interface) {
+            let IpAddr::V4(ip) = neighbor.ip else { continue };
+            match (self.states.get_mut(&ip), neighbor.standing) {
+                (Some(State::Silent(_)), Standing::Present) => found.push((ip, neighbor.mac)),
+                (Some(state @ State::Silent(_)), Standing::Silent) => *state = State::Gone,
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+
+    /// Who has refused a datagram: it takes a host to do that.
+    fn refusals(&self, datagrams: &[(Ipv4Addr, UdpSocket)]) -> Vec<(Ipv4Addr, Option<MacAddr>)> {
+        let mut room = [0; 1];
+        datagrams
+            .iter()
+            .filter(|(ip, _)| matches!(self.states.get(ip), Some(State::Silent(_))))
+            .filter(|(_, socket)| match socket.recv(&mut room) {
+                Ok(_) => true,
+                Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,
+            })
+            .map(|(ip, _)| (*ip, None))
+            .collect()
+    }
+
+    fn echoes(&self, inbox: &mut Inbox) -> Vec<(Ipv4Addr, Option<MacAddr>)> {
+        let mut found = Vec::new();
+        let Some(pinger) = self.pinger else { return found };
+        while inbox.receive(pinger).is_ok_and(|count| count > 0) {
+            for message in inbox.messages() {
+                if let Some(IpAddr::V4(ip)) = message.from.map(|from| from.ip())
+                    && pinger.read(message.bytes).is_some()
+                {
+                    found.push((ip, None));
+                }
+            }
+        }
+        found
+    }
+
+    fn keep(&mut self, found: Vec<(Ipv4Addr, Option<MacAddr>)>, report: &mut NudgeReport) {
+        let mut news: Vec<Found> = Vec::new();
+        let took = self.asked.elapsed();
+        // A host that answers without having been asked for was known to the kernel.
+        let mut table: Option<Vec<Neighbor>> = None;
+        for (ip, mac) in found {
+            let Some(State::Silent(before)) = self.states.insert(ip, State::Here) else { continue };
+            let mac = mac.or(before).or_else(|| {
+                let table = table.get_or_insert_with(|| neighbor::table().unwrap_or_default());
+                table
+                    .iter()
+                    .find(|entry| {
+                        entry.ip == IpAddr::V4(ip) && entry.interface == self.job.interface
+                    })?
+                    .mac
+            });
+            let answer = Answer {
+                mac,
+                // Within a second it is the first question that was answered.
+                rtt: (took < Duration::from_millis(900)).then_some(took),
+                prefix_len: Some(self.job.prefix_len),
+                ..Answer::of(ip.into(), Method::Neighbor)
+            };
+            news.push(answer.found());
+            report.answers.push(answer);
+        }
+        self.shared.tell(news);
+    }
+
+    /// Whether there is nothing to wait for any more.
+    fn is_over(&self, is_last: bool) -> bool {
+        let waited = self.asked.elapsed();
+        let mut silent = false;
+        for state in self.states.values() {
+            match state {
+                State::Silent(Some(_)) if waited < PROBED => return false,
+                State::Silent(_) => silent = true,
+                State::Here | State::Gone => {}
+            }
+        }
+        !silent || waited >= if is_last { ENOUGH } else { GIVEN_UP }
+    }
+}
