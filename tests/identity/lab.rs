@@ -34,17 +34,25 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new(policy: Policy) -> Self {
-        let store = Arc::new(Store::in_memory().unwrap());
+        Lab::on(&Arc::new(Store::in_memory().unwrap()), policy)
+    }
+
+    /// The same NetBox and memory under another configuration.
+    pub(crate) fn under(&self, policy: Policy) -> Self {
+        Lab::on(&self.context.store, policy)
+    }
+
+    fn on(store: &Arc<Store>, policy: Policy) -> Self {
         let context = Context {
             policy,
-            sink: Sink::local(&store),
-            store: Arc::clone(&store),
+            sink: Sink::local(store),
+            store: Arc::clone(store),
             unasked: Vec::new(),
             allowed: Cap::ALL.iter().copied().collect::<BTreeSet<Cap>>(),
             replay: true,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Lab { context, local: Local::new(store), runtime }
+        Lab { context, local: Local::new(Arc::clone(store)), runtime }
     }
 
     pub(crate) fn world(&self) -> World {
@@ -69,23 +77,24 @@ impl Lab {
         self.runtime.block_on(engine::draft(asked.collect(), &self.context)).unwrap()
     }
 
-    /// Carries a draft out. Every change must land.
-    pub(crate) fn apply(&self, draft: &Draft) -> BTreeMap<ObjectKey, HostObject> {
+    /// Carries a draft out. Gives what was made, and every change that did not land.
+    pub(crate) fn apply(&self, draft: &Draft) -> (BTreeMap<ObjectKey, HostObject>, Vec<String>) {
         let progress: Arc<dyn Progress> = Arc::new(Silent);
         let cancel = CancellationToken::new();
         let report =
             self.runtime.block_on(engine::apply(draft, &self.context, &progress, &cancel)).unwrap();
         let mut made = BTreeMap::new();
+        let mut failed = Vec::new();
         for (change, outcome) in draft.plan.changes.iter().zip(&report.outcomes) {
             match outcome {
                 Outcome::Applied { id, .. } if change.action == Action::Create => {
                     made.insert(change.key.clone(), (change.kind, *id));
                 }
                 Outcome::Applied { .. } => {}
-                other => panic!("{} {}: {other}", change.action, change.key),
+                other => failed.push(format!("{} {}: {other}", change.action, change.key)),
             }
         }
-        made
+        (made, failed)
     }
 
     /// Loses everything that the agent remembers. What stands gets new ids, in the order
@@ -203,7 +212,11 @@ impl Stage {
     /// Something that is known by its name alone.
     fn plain(&mut self, kind: Kind, name: &str) -> Value {
         let slug = netbox_agent::domain::name::slug(name);
-        self.put(kind, name, vec![(Field::Name, Value::text(name)), (Field::Slug, Value::text(slug))])
+        self.put(
+            kind,
+            name,
+            vec![(Field::Name, Value::text(name)), (Field::Slug, Value::text(slug))],
+        )
     }
 
     fn cluster(&mut self, name: &str) -> Value {
@@ -266,8 +279,7 @@ impl Stage {
         let name = words.iter().find(|word| !is_mac(word) && !is_address(word));
         let name = name.copied().unwrap_or("eth0");
         let owner = if kind == Kind::Device { Field::Device } else { Field::VirtualMachine };
-        let nic_kind =
-            if kind == Kind::Device { Kind::Interface } else { Kind::VmInterface };
+        let nic_kind = if kind == Kind::Device { Kind::Interface } else { Kind::VmInterface };
         let host = Value::Ref(ObjectRef::Planned(kind, ObjectKey::new(kind, &standing.label)));
         let label = format!("{}#{name}", standing.label);
         let of_host = standing.key.as_deref().unwrap_or_default();
@@ -283,10 +295,8 @@ impl Stage {
         fields.extend(marks(standing, &part));
         let on = self.put(nic_kind, &label, fields);
         for word in words.iter().filter(|word| is_mac(word)) {
-            let mut fields = vec![
-                (Field::MacAddress, Value::text(word)),
-                (Field::AssignedObject, on.clone()),
-            ];
+            let mut fields =
+                vec![(Field::MacAddress, Value::text(word)), (Field::AssignedObject, on.clone())];
             fields.extend(marks(standing, &format!("{part}/{word}")));
             self.put(Kind::MacAddress, &format!("{label}/{word}"), fields);
         }
@@ -337,10 +347,8 @@ pub(crate) fn interfaces(world: &World, host: HostObject) -> Vec<&Live> {
 
 /// What of a kind stands on the interfaces of a host, by name.
 pub(crate) fn on_interfaces(world: &World, host: HostObject, kind: Kind) -> Vec<String> {
-    let nics: BTreeSet<ObjectRef> = interfaces(world, host)
-        .iter()
-        .map(|nic| ObjectRef::Live(nic.kind, nic.id))
-        .collect();
+    let nics: BTreeSet<ObjectRef> =
+        interfaces(world, host).iter().map(|nic| ObjectRef::Live(nic.kind, nic.id)).collect();
     let on = |live: &&Live| {
         live.field(Field::AssignedObject).as_ref().is_some_and(|nic| nics.contains(nic))
     };
