@@ -130,7 +130,7 @@ Examples:
   netbox-agent scan --subnet 10.0.0.0/20 10.1.0.0/24 --rate 200 --exclude 10.0.0.13
 
 The JSON is one object:
-  shape        1; keys are added to it, never taken away or changed
+  version      1; keys are added to it, never taken away or changed
   hosts        ip, prefix_length, mac, vendor, method, rtt_ms, name, name_from,
                ports (port, protocol, service), other_macs, proxied
   subnets      subnet, method, interface, asked, answered, complete, gap

@@ -58,7 +58,7 @@ const PART: u32 = 1 << 16;
 /// A MAC address that answers for so many addresses is asked whether it answers for any.
 const MANY: usize = 3;
 /// One that answers for so many is taken for a proxy in any case.
-const TOO_MANY: usize = 16;
+pub(super) const TOO_MANY: usize = 16;
 /// An address of no network (RFC 5737): whoever answers for it answers for all.
 const NOWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
@@ -552,7 +552,7 @@ impl<'a> Sweep<'a> {
                 answer.mac = Some(answer.rivals.swap_remove(owner));
             }
             answer.rivals.retain(|mac| !is_proxy(mac));
-            answer.rivals.sort_unstable();
+            answer.rank();
             answer.proxied = answer.mac.as_ref().is_some_and(is_proxy);
         }
         report.proxies.extend(proxies);
