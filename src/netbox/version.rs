@@ -32,16 +32,6 @@ impl Version {
         Version { major, minor, patch: 0 }
     }
 
-    /// Where the change log stands: it moved with 4.1.
-    pub(super) fn change_log(self) -> &'static str {
-        if self < Version::of(4, 1) { "extras/object-changes" } else { "core/object-changes" }
-    }
-
-    /// Where the list of object types stands: it moved with 4.4.
-    pub(super) fn object_types(self) -> &'static str {
-        if self < Version::of(4, 4) { "extras/object-types" } else { "core/object-types" }
-    }
-
     /// Whether a write may say why it is done.
     pub(super) fn has_messages(self) -> bool {
         self >= Version::of(4, 4)
@@ -55,11 +45,6 @@ impl Version {
     /// Whether a write may say which state of its objects it means.
     pub(super) fn has_preconditions(self) -> bool {
         self >= Version::of(4, 6)
-    }
-
-    /// Whether a token can be asked whose it is.
-    pub(super) fn has_authentication_check(self) -> bool {
-        self >= Version::of(4, 5)
     }
 }
 
