@@ -32,6 +32,16 @@ impl Version {
         Version { major, minor, patch: 0 }
     }
 
+    /// Where the change log stands: it moved with 4.1.
+    pub(super) fn change_log(self) -> &'static str {
+        if self < Version::of(4, 1) { "extras/object-changes" } else { "core/object-changes" }
+    }
+
+    /// Where the list of object types stands: it moved with 4.4.
+    pub(super) fn object_types(self) -> &'static str {
+        if self < Version::of(4, 4) { "extras/object-types" } else { "core/object-types" }
+    }
+
     /// Whether a write may say why it is done.
     pub(super) fn has_messages(self) -> bool {
         self >= Version::of(4, 4)

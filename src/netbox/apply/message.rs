@@ -18,6 +18,12 @@ pub(in super::super) fn signature(instance: &str) -> String {
     format!("netbox-agent {instance}")
 }
 
+/// Whether a message is one of an agent.
+pub(in super::super) fn is_signed(message: &str, instance: &str) -> bool {
+    let rest = message.strip_prefix(&signature(instance));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ':']))
+}
+
 impl Message {
     pub(super) fn new(instance: &str, run: Option<i64>) -> Self {
         let start = signature(instance);
@@ -82,5 +88,7 @@ mod tests {
         let text = Message::new("lab", Some(42)).about(&change);
         assert!(text.starts_with("netbox-agent lab run 42: lan: mDNS; lan: "), "{text}");
         assert_eq!(text.chars().count(), LONGEST);
+        assert!(is_signed(&text, "lab"));
+        assert!(!is_signed(&text, "la") && !is_signed(&text, "lab2"));
     }
 }
