@@ -19,11 +19,13 @@ mod error;
 mod lookup;
 mod natural;
 mod page;
+mod recollect;
 mod row;
 mod snapshot;
 mod table;
 mod version;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -33,7 +35,9 @@ pub use error::NetBoxError;
 pub use version::{NotAVersion, Version};
 
 use crate::config;
+use crate::domain::memory::Recollection;
 use crate::domain::name::InstanceName;
+use crate::domain::object::Kind;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::world::{Need, World};
@@ -106,6 +110,18 @@ impl NetBox {
     /// When it cannot be read.
     pub async fn snapshot(&self, need: &Need) -> Result<World, NetBoxError> {
         snapshot::read(&self.api, need).await
+    }
+
+    /// What this agent last wrote into objects that carry its marks, as far as NetBox's
+    /// change log still tells. Where the token may not read that, nothing is told.
+    ///
+    /// # Errors
+    /// When it cannot be read for another reason.
+    pub async fn recollect(
+        &self,
+        objects: &[(Kind, u64)],
+    ) -> Result<BTreeMap<(Kind, u64), Recollection>, NetBoxError> {
+        recollect::recollect(&self.api, self.instance.as_str(), objects).await
     }
 
     /// Carries a plan out, in the order of its waves. Gives one outcome for each change,

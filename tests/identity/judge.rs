@@ -62,7 +62,8 @@ pub(crate) fn play(scenario: &Scenario) -> Finding {
             let object = object.unwrap_or_else(|| panic!("nothing is called {}", edit.thing));
             lab.edit(*object, &edit.field, &edit.value);
         }
-        let mut stage = Stage { lab: &lab, run, labels: &labels, before: &before, faults: Vec::new() };
+        let mut stage =
+            Stage { lab: &lab, run, labels: &labels, before: &before, faults: Vec::new() };
         let (score, after) = stage.play();
         finding.score += score;
         let told = stage.faults.into_iter().map(|fault| format!("run {}: {fault}", number + 1));
@@ -88,8 +89,7 @@ impl Stage<'_> {
     /// Plays one run; gives its score and the object of each thing.
     fn play(&mut self) -> (Score, BTreeMap<String, HostObject>) {
         let run = self.run;
-        let seen: Vec<Observation> =
-            run.said.iter().map(|said| said.observation.clone()).collect();
+        let seen: Vec<Observation> = run.said.iter().map(|said| said.observation.clone()).collect();
         let stood = hosts(&self.lab.world());
         let draft = self.lab.draft(&seen, &run.coverage);
         self.shuffle(&seen, &draft);
@@ -100,8 +100,11 @@ impl Stage<'_> {
         }
         let asks: Vec<String> = codes(&draft);
         if asks != run.asks {
-            let told: Vec<String> =
-                draft.ambiguities().iter().map(|one| format!("{}: {}", one.code, one.question)).collect();
+            let told: Vec<String> = draft
+                .ambiguities()
+                .iter()
+                .map(|one| format!("{}: {}", one.code, one.question))
+                .collect();
             self.fault(format!("asks {asks:?}, not {:?}\n    {}", run.asks, told.join("\n    ")));
         }
         let world = self.lab.world();
@@ -226,8 +229,7 @@ impl Stage<'_> {
         stands: &BTreeMap<HostObject, String>,
         after: &BTreeMap<String, HostObject>,
     ) {
-        let expected: BTreeSet<HostObject> =
-            stood.keys().chain(after.values()).copied().collect();
+        let expected: BTreeSet<HostObject> = stood.keys().chain(after.values()).copied().collect();
         for (object, name) in stands {
             if !expected.contains(object) {
                 self.fault(format!("{} `{name}` is of no thing", object.0.label()));
@@ -283,14 +285,16 @@ pub(crate) fn dump(draft: &Draft) -> String {
 pub(crate) fn shuffle<T>(items: &mut [T], seed: u64) {
     let mut state = seed;
     for last in (1..items.len()).rev() {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         items.swap(last, (state >> 33) as usize % (last + 1));
     }
 }
 
 /// The place of an observation in the inventory.
 fn place(inventory: &Inventory, observation: &Observation) -> u32 {
-    let place = inventory.observations.binary_search(observation).expect("it was given to the merge");
+    let place =
+        inventory.observations.binary_search(observation).expect("it was given to the merge");
     u32::try_from(place).unwrap()
 }
 

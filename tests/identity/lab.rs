@@ -203,7 +203,11 @@ impl Stage {
     /// Something that is known by its name alone.
     fn plain(&mut self, kind: Kind, name: &str) -> Value {
         let slug = netbox_agent::domain::name::slug(name);
-        self.put(kind, name, vec![(Field::Name, Value::text(name)), (Field::Slug, Value::text(slug))])
+        self.put(
+            kind,
+            name,
+            vec![(Field::Name, Value::text(name)), (Field::Slug, Value::text(slug))],
+        )
     }
 
     fn cluster(&mut self, name: &str) -> Value {
@@ -266,8 +270,7 @@ impl Stage {
         let name = words.iter().find(|word| !is_mac(word) && !is_address(word));
         let name = name.copied().unwrap_or("eth0");
         let owner = if kind == Kind::Device { Field::Device } else { Field::VirtualMachine };
-        let nic_kind =
-            if kind == Kind::Device { Kind::Interface } else { Kind::VmInterface };
+        let nic_kind = if kind == Kind::Device { Kind::Interface } else { Kind::VmInterface };
         let host = Value::Ref(ObjectRef::Planned(kind, ObjectKey::new(kind, &standing.label)));
         let label = format!("{}#{name}", standing.label);
         let of_host = standing.key.as_deref().unwrap_or_default();
@@ -283,10 +286,8 @@ impl Stage {
         fields.extend(marks(standing, &part));
         let on = self.put(nic_kind, &label, fields);
         for word in words.iter().filter(|word| is_mac(word)) {
-            let mut fields = vec![
-                (Field::MacAddress, Value::text(word)),
-                (Field::AssignedObject, on.clone()),
-            ];
+            let mut fields =
+                vec![(Field::MacAddress, Value::text(word)), (Field::AssignedObject, on.clone())];
             fields.extend(marks(standing, &format!("{part}/{word}")));
             self.put(Kind::MacAddress, &format!("{label}/{word}"), fields);
         }
@@ -337,10 +338,8 @@ pub(crate) fn interfaces(world: &World, host: HostObject) -> Vec<&Live> {
 
 /// What of a kind stands on the interfaces of a host, by name.
 pub(crate) fn on_interfaces(world: &World, host: HostObject, kind: Kind) -> Vec<String> {
-    let nics: BTreeSet<ObjectRef> = interfaces(world, host)
-        .iter()
-        .map(|nic| ObjectRef::Live(nic.kind, nic.id))
-        .collect();
+    let nics: BTreeSet<ObjectRef> =
+        interfaces(world, host).iter().map(|nic| ObjectRef::Live(nic.kind, nic.id)).collect();
     let on = |live: &&Live| {
         live.field(Field::AssignedObject).as_ref().is_some_and(|nic| nics.contains(nic))
     };

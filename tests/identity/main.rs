@@ -31,7 +31,8 @@ fn every_scenario_of_the_corpus_ends_as_a_person_would_have_it() {
             println!("      {}", scenario.shows);
             finding.faults.iter().for_each(|fault| println!("      {fault}"));
         }
-        faults.extend(finding.faults.into_iter().map(|fault| format!("{}: {fault}", scenario.name)));
+        faults
+            .extend(finding.faults.into_iter().map(|fault| format!("{}: {fault}", scenario.name)));
     }
     println!("{} scenarios: {total}", scenarios.len());
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));

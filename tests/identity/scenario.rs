@@ -237,7 +237,8 @@ fn said(scenario: &str, mut line: Map<String, Json>) -> Said {
         Some((source, authority)) => (source, authority),
         None => (by.as_str(), usual_authority(&by)),
     };
-    let evidence = take("evidence").map_or_else(|| usual_evidence(authority).to_owned(), |e| text(&e));
+    let evidence =
+        take("evidence").map_or_else(|| usual_evidence(authority).to_owned(), |e| text(&e));
     let mut expanded = json!({
         "version": 1, "source": source, "authority": authority, "evidence": evidence,
         "at": at(take("ago").map(|ago| text(&ago))),
@@ -262,7 +263,8 @@ fn said(scenario: &str, mut line: Map<String, Json>) -> Said {
 
 fn at(ago: Option<String>) -> String {
     let noon: Timestamp = NOON.parse().unwrap();
-    let ago: jiff::SignedDuration = ago.map_or(jiff::SignedDuration::ZERO, |ago| ago.parse().unwrap());
+    let ago: jiff::SignedDuration =
+        ago.map_or(jiff::SignedDuration::ZERO, |ago| ago.parse().unwrap());
     (noon - ago).to_string()
 }
 

@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,8 +17,6 @@ pub(crate) enum Mischief {
     CutAfterwards,
     /// Lets NetBox do it and answers this status in its place.
     AnswerAfterwards(u16),
-    /// Lets it wait before NetBox hears of it.
-    Delay(Duration),
 }
 
 /// Which requests it strikes, and how often.
@@ -64,10 +61,6 @@ impl Rule {
     /// Strikes one in so many requests of any kind.
     pub(crate) fn any(mischief: Mischief, one_in: u64) -> Self {
         Rule { mischief, methods: &["GET", "POST", "PATCH", "DELETE"], one_in, times: u64::MAX }
-    }
-
-    pub(crate) fn times(self, times: u64) -> Self {
-        Rule { times, ..self }
     }
 }
 
@@ -126,7 +119,8 @@ impl Drop for Proxy {
 
 async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     let mut buffer = Vec::new();
-    while let Some(request) = read_request(&mut client, &mut buffer).await {
+    // One request a connection: what the agent does about idle ones is tested elsewhere.
+    if let Some(request) = read_request(&mut client, &mut buffer).await {
         if shared.away.load(Ordering::SeqCst) {
             return;
         }
@@ -138,18 +132,13 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
             let _ = client.write_all(&own_answer(status)).await;
             return;
         }
-        if let Some(Mischief::Delay(time)) = mischief {
-            tokio::time::sleep(time).await;
-        }
         let Some(answer) = forward(&shared.upstream, &request).await else { return };
-        let sent = match mischief {
+        let answer = match mischief {
             Some(Mischief::CutAfterwards) => return,
-            Some(Mischief::AnswerAfterwards(status)) => client.write_all(&own_answer(status)).await,
-            _ => client.write_all(&answer).await,
+            Some(Mischief::AnswerAfterwards(status)) => own_answer(status),
+            _ => answer,
         };
-        // One request a connection: what the agent does about idle ones is tested elsewhere.
-        let _ = sent;
-        return;
+        let _ = client.write_all(&answer).await;
     }
 }
 
@@ -178,7 +167,7 @@ fn strike(shared: &Shared, method: &str) -> Option<Mischief> {
     let mut rules = shared.rules.lock().unwrap();
     for rule in rules.iter_mut() {
         let meant = rule.times > 0 && rule.methods.contains(&method);
-        if meant && next(shared) % rule.one_in == 0 {
+        if meant && next(shared).is_multiple_of(rule.one_in) {
             rule.times -= 1;
             shared.struck.fetch_add(1, Ordering::SeqCst);
             return Some(rule.mischief);
