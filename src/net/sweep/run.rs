@@ -479,8 +479,7 @@ impl Sweep {
             self.say(Diagnostic::warning("proxy_arp", mac.to_string(), message));
         }
         for answer in answers.iter().filter(|answer| !answer.rivals.is_empty()) {
-            let macs: Vec<String> =
-                answer.macs().map(|mac| mac.to_string()).collect();
+            let macs: Vec<String> = answer.macs().map(|mac| mac.to_string()).collect();
             let message = format!(
                 "{} claim this address; give all but one of them another",
                 macs.join(" and ")
