@@ -95,6 +95,12 @@ impl Lab {
         self
     }
 
+    /// With these settings in place of its own.
+    pub(crate) fn instead(mut self, settings: &str) -> Self {
+        self.settings = settings.to_owned();
+        self
+    }
+
     /// Adds a source that asks a stand-in; `more` are further keys of it.
     pub(crate) fn asks(mut self, name: &str, standin: &Standin, more: &str) -> Self {
         let name = self.salt.name(name);

@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod blindness;
+mod changes;
 mod cluster;
 mod homelab;
 mod lab;

@@ -103,8 +103,8 @@ impl SourceSettings for ProxmoxSettings {
 # name = "homelab"
 # Nodes to ask; the next one when one cannot be reached.
 # endpoints = ["https://pve1.example.org:8006", "https://pve2.example.org:8006"]
-# An API token with the role PVEAuditor on `/`; up to version 8 with VM.Monitor on `/vms`
-# besides, for what guest agents tell. `token` may be the token whole: "netbox@pve!agent=…".
+# An API token with the role PVEAuditor on `/`; up to version 8 with a role of
+# VM.Monitor on `/` besides, for what guest agents tell. `token` may be the token whole: "netbox@pve!agent=…".
 # token_id = "netbox@pve!agent"
 # token_file = "/etc/netbox-agent/homelab.token"
 # The cluster's authority (/etc/pve/pve-root-ca.pem of a node), or the SHA-256

@@ -145,10 +145,11 @@ impl Survey {
     pub(super) async fn take(session: &Session<'_>) -> Result<Self, Miss> {
         // One question first: a token that is refused shall be so once.
         let version = session.get(&Call::cluster("version")).await?;
-        let calls = ["access/permissions", "cluster/status", "cluster/resources", "nodes"];
+        let calls =
+            ["access/permissions", "access/acl", "cluster/status", "cluster/resources", "nodes"];
         let calls = calls.map(Call::cluster);
         let answers = futures::future::join_all(calls.iter().map(|call| session.get(call))).await;
-        let Ok([rights, status, resources, nodes]) = <[_; 4]>::try_from(answers) else {
+        let Ok([rights, entries, status, resources, nodes]) = <[_; 5]>::try_from(answers) else {
             return Err(Miss::Failed("a question got lost".into()));
         };
         let resources = Row::all(resources?.data);
@@ -157,7 +158,12 @@ impl Survey {
         let version = Row::of(version.data).unwrap_or_default().text("version").unwrap_or_default();
         Ok(Survey {
             major: version.split(['.', '-']).next().and_then(|major| major.parse().ok()),
-            rights: rights.map(|answer| Rights::read(answer.data)),
+            rights: rights.map(|answer| {
+                let mut rights = Rights::read(answer.data);
+                let entries = entries.map(|answer| Row::all(answer.data)).unwrap_or_default();
+                rights.know(entries.iter().filter_map(|row| row.text("path")));
+                rights
+            }),
             nodes: nodes_of(status.as_deref().unwrap_or_default(), &resources, &nodes),
             storages: resources.iter().filter_map(storage).collect(),
             guests: guests(resources),

@@ -38,6 +38,7 @@ impl Pve {
         let data = match parts {
             ["version"] => self.version(),
             ["access", "permissions"] => self.permissions(token),
+            ["access", "acl"] => self.entries(token),
             ["cluster", "status"] => {
                 self.need(token, "/", &["Sys.Audit"])?;
                 self.status()
@@ -186,7 +187,7 @@ impl Pve {
                 ),
             ));
         };
-        if !node.online {
+        if !node.online || self.unreachable.contains(name) {
             return Err(Refusal::new(595, "No route to host"));
         }
         let data = match parts {

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use super::world::{Pve, Release};
 use super::{Refusal, SECRET, TOKEN_ID};
@@ -98,6 +98,19 @@ impl Pve {
         }
         let listed = privileges.join("|");
         Err(Refusal::new(403, format!("Permission check failed ({path}, {listed})")))
+    }
+
+    /// The answer of `/access/acl`: every entry, but only for those who may audit access.
+    pub(super) fn entries(&self, token: &Token) -> Json {
+        if !self.may(token, "/access", &["Sys.Audit"]) {
+            return Json::Array(Vec::new());
+        }
+        let entry = |(path, (held, propagate)): (&String, &(BTreeSet<String>, bool))| {
+            let role = if held.is_empty() { "NoAccess" } else { "Agent" };
+            json!({ "path": path, "type": "token", "ugid": TOKEN_ID, "roleid": role,
+                    "propagate": u8::from(*propagate) })
+        };
+        token.acl.iter().map(entry).collect()
     }
 
     /// The answer of `/access/permissions`: paths without any privilege are left out.

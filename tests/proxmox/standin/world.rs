@@ -144,6 +144,8 @@ pub(crate) struct Pve {
     pub latency: Duration,
     /// How long answers take whose path contains a text.
     pub slow: BTreeMap<String, Duration>,
+    /// Nodes that no other reaches, though the cluster takes them for online.
+    pub unreachable: BTreeSet<String>,
     /// Guests that move to a node as soon as their configuration is asked for.
     pub fleeing: BTreeMap<u32, String>,
     /// Fields to leave out of every answer, as another version would.
@@ -172,6 +174,7 @@ impl Pve {
             tokens: [(TOKEN_ID.to_owned(), token)].into(),
             latency: Duration::ZERO,
             slow: BTreeMap::new(),
+            unreachable: BTreeSet::new(),
             fleeing: BTreeMap::new(),
             dropped: BTreeSet::new(),
         }
