@@ -85,6 +85,7 @@ impl Collector for Sweep {
                 SweepError::Kernel(_)
                 | SweepError::Nothing
                 | SweepError::TooLarge(_)
+                | SweepError::Huge(_)
                 | SweepError::NotHosts(_) => CollectError::Failed(error.to_string()),
             })?;
         let machine = interface::host_name();

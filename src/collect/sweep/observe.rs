@@ -46,9 +46,11 @@ pub(super) fn harvest(
     }
 }
 
-/// An address that is valid on its link alone tells nothing that others could use.
+/// An address that is valid on its link alone tells nothing that others could use, and one
+/// that a proxy alone answers for may be nobody's.
 fn is_worth_telling(answer: &Answer) -> bool {
-    !matches!(answer.ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+    let local = matches!(answer.ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    !local && (!answer.proxied || !answer.open.is_empty())
 }
 
 /// Whether it is the machine that sweeps, at an address by which others reach it. What
@@ -380,9 +382,11 @@ mod tests {
     fn a_proxy_gives_its_mac_address_to_nobody() {
         let mut proxied = answer("192.0.2.7", Method::Arp, Some("00:00:0c:00:00:01"));
         proxied.proxied = true;
+        let nobody = Answer { ip: "192.0.2.6".parse().unwrap(), ..proxied.clone() };
+        proxied.open = vec![22];
         let shared = answer("192.0.2.1", Method::Arp, Some("00:00:5e:00:01:07"));
         let broken = answer("192.0.2.8", Method::Arp, Some("00:00:00:00:00:00"));
-        let report = Report { answers: vec![shared, proxied, broken], ..Report::default() };
+        let report = Report { answers: vec![shared, nobody, proxied, broken], ..Report::default() };
         insta::assert_snapshot!(told(&report));
     }
 

@@ -120,6 +120,7 @@ struct Sweep {
     plan: Plan,
     topology: Topology,
     shared: Option<Shared>,
+    cancel: CancellationToken,
     /// Neighbours to ask for because resolvers are behind them.
     beside: BTreeMap<u32, BTreeSet<Ipv4Addr>>,
     /// Whether frames of our own may be sent.
@@ -134,6 +135,7 @@ impl Sweep {
             request,
             plan,
             topology,
+            cancel: shared.cancel.clone(),
             shared: Some(shared),
             beside: BTreeMap::new(),
             privileged,
@@ -163,8 +165,8 @@ impl Sweep {
             }
         }
         let multicast = if names.multicast { links.into_values().collect() } else { Vec::new() };
-        let finder =
-            Finder::start(Naming { directory: names.directory.clone(), multicast }, unproven);
+        let naming = Naming { directory: names.directory.clone(), multicast };
+        let finder = Finder::start(naming, unproven, self.cancel.clone());
         for ip in self.plan.own.keys() {
             finder.add_own(*ip);
         }
@@ -298,6 +300,7 @@ impl Sweep {
 
     /// Sets the engines to work and takes in what they bring.
     async fn work(&mut self) {
+        self.tell_dead_links();
         let mut jobs = JoinSet::new();
         let links = self.links();
         let privileged = self.privileged;
@@ -362,6 +365,16 @@ impl Sweep {
     ) {
         if let Some(shared) = self.shared() {
             jobs.spawn_blocking(move || work(shared));
+        }
+    }
+
+    fn tell_dead_links(&mut self) {
+        for (net, name) in std::mem::take(&mut self.plan.dead) {
+            let reason = format!("{name}, at which it lies, has no carrier");
+            let message =
+                format!("it cannot be swept: {reason}; plug it in, or sweep another subnet");
+            self.say(Diagnostic::error("sweep_failed", net.to_string(), message));
+            self.plan.left_out.push((net, reason));
         }
     }
 
@@ -683,6 +696,7 @@ impl Sweep {
                 _ => Duration::ZERO,
             };
             let names = finder.finish(patience).await;
+            self.report.interrupted |= self.cancel.is_cancelled();
             for answer in &mut self.report.answers {
                 let dns = names.dns.get(&answer.ip).map(|name| (name, NameSource::Dns));
                 let mdns = names.mdns.get(&answer.ip).map(|name| (name, NameSource::Mdns));
@@ -695,6 +709,7 @@ impl Sweep {
             self.report.left_out.push((*net, reason.clone()));
         }
         let report = &mut self.report;
+        report.left_out.sort();
         report.answers.sort_by_key(|answer| (answer.ip, answer.method));
         report.answers.dedup_by_key(|answer| answer.ip);
         report

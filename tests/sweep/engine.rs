@@ -1,6 +1,4 @@
-//! Sweeps of a network in namespaces, from the request to the report.
-
-mod network;
+//! Sweeps from the request to the report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -13,18 +11,10 @@ use netbox_agent::net::neighbor::{self, Standing};
 use netbox_agent::net::sweep::schedule::Rate;
 use netbox_agent::net::sweep::{self, Method, NameSource, Names, Report, Request};
 use netbox_agent::progress::Silent;
-use network::{Lab, Network, Player, crowd, mac, wire};
 use tokio_util::sync::CancellationToken;
 
-/// A /24 with 28 hosts that answer after a millisecond.
-fn home() -> Network {
-    Network {
-        players: crowd([10, 77, 0, 0], 254, 28),
-        delay: Duration::from_millis(1),
-        jitter: Duration::from_micros(200),
-        ..Network::default()
-    }
-}
+use crate::home;
+use crate::network::{Lab, Network, Player, crowd, mac, wire};
 
 fn request(subnet: &str) -> Request {
     Request::of(vec![subnet.parse().expect("a subnet")])
