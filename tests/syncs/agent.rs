@@ -169,7 +169,7 @@ impl Running {
     }
 
     pub(crate) fn wait(mut self) -> End {
-        let mut take = |pipe: &mut dyn Read| {
+        let take = |pipe: &mut dyn Read| {
             let mut text = String::new();
             pipe.read_to_string(&mut text).unwrap();
             text

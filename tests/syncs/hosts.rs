@@ -37,8 +37,7 @@ impl Network {
     /// address and an IP address, and a service.
     pub(crate) fn host(&self, number: u32) -> Json {
         let port = |port: u32| {
-            let address =
-                format!("10.{}.{}.{}/16", 64 + port, number / 250, number % 250 + 1);
+            let address = format!("10.{}.{}.{}/16", 64 + port, number / 250, number % 250 + 1);
             json!({
                 "name": format!("eth{port}"),
                 "mac": self.mac(number, port),

@@ -20,7 +20,8 @@ fn a_run_killed_anywhere_is_finished_by_the_next_without_a_duplicate_or_a_confli
     let place = Place::new();
     let network = Network::new();
     let proxy = BESIDE.block_on(Proxy::before(&place.url));
-    let agent = Agent::new(&proxy.url(), &place.token, &network, "[guard]\nmax_moves = \"unlimited\"\n");
+    let agent =
+        Agent::new(&proxy.url(), &place.token, &network, "[guard]\nmax_moves = \"unlimited\"\n");
     let mut chance = Chance::new();
     // What stands differs from run to run, so that kills meet updates as well.
     let told = |round: u32| {

@@ -12,14 +12,11 @@ fn edit(place: &Place, network: &Network) -> [Json; 4] {
     let device = |number: u32| place.device(&network.name(number));
     let devices = [device(0), device(1), device(2), device(3)];
     let path = |device: &Json| format!("dcim/devices/{}/", device["id"]);
-    let tag = json!({"name": format!("{} mine", network.word), "slug": format!("{}-mine", network.word)});
+    let tag =
+        json!({"name": format!("{} mine", network.word), "slug": format!("{}-mine", network.word)});
     let tag = place.write("POST", "extras/tags/", &tag)["id"].clone();
-    let mut tags: Vec<Json> = devices[3]["tags"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|tag| tag["id"].clone())
-        .collect();
+    let mut tags: Vec<Json> =
+        devices[3]["tags"].as_array().unwrap().iter().map(|tag| tag["id"].clone()).collect();
     assert!(!tags.is_empty(), "the agent's own tag");
     tags.push(tag);
     let name = format!("{}-by-hand", network.word);

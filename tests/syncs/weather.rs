@@ -50,8 +50,10 @@ fn a_proxy_that_limits_requests_changes_nothing_of_the_result() {
 #[test]
 fn a_proxy_that_cuts_connections_after_netbox_committed_leads_to_nothing_twice() {
     for version in [Version::V4_2, Version::V4_6] {
-        let rules =
-            [Rule::writes(Mischief::CutAfterwards, 3), Rule::writes(Mischief::AnswerAfterwards(504), 5)];
+        let rules = [
+            Rule::writes(Mischief::CutAfterwards, 3),
+            Rule::writes(Mischief::AnswerAfterwards(504), 5),
+        ];
         converges(version, &rules);
     }
 }
