@@ -1,6 +1,5 @@
 //! `config`: write a starting file, check it, show what is in effect.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -10,6 +9,8 @@ use ipnet::IpNet;
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use crate::config;
+use crate::net::interface::Topology;
+use crate::net::sweep::LARGEST;
 
 /// The arguments of `config`.
 #[derive(Debug, Args)]
@@ -69,7 +70,10 @@ pub(super) fn run(args: &ConfigArgs, console: &Console) -> Result<Exit, Failure>
 fn init(args: &InitArgs, console: &Console) -> Result<Exit, Failure> {
     let path = args.path.clone().or_else(|| console.global().config.clone());
     let path = path.unwrap_or_else(config::default_path);
-    let subnets = local_subnets();
+    let subnets = local_subnets().unwrap_or_else(|error| {
+        console.note(format_args!("warning: the kernel does not tell of its interfaces: {error}"));
+        Vec::new()
+    });
     let text = config::starting_file(&subnets);
     match config::write_new(&path, &text, args.force) {
         Ok(()) => {
@@ -93,22 +97,11 @@ fn init(args: &InitArgs, console: &Console) -> Result<Exit, Failure> {
     }
 }
 
-/// The IPv4 networks that lie directly at this machine: those of interfaces that are up,
-/// but neither itself, nor tunnels, nor the bridges that container engines and
-/// hypervisors make for their guests, nor what is too large to be swept unasked.
-fn local_subnets() -> Vec<IpNet> {
-    const OF_GUESTS: [&str; 10] =
-        ["docker", "br-", "virbr", "lxcbr", "lxdbr", "incusbr", "podman", "cni", "flannel", "veth"];
-    let interfaces = pnet::datalink::interfaces().into_iter().filter(|interface| {
-        let link = interface.is_up() && !interface.is_loopback() && !interface.is_point_to_point();
-        link && !OF_GUESTS.iter().any(|name| interface.name.starts_with(name))
-    });
-    let nets = interfaces.flat_map(|interface| interface.ips).filter_map(|net| {
-        let net = IpNet::new(net.ip(), net.prefix()).ok()?.trunc();
-        let own = net.addr().is_ipv4() && (16..=30).contains(&net.prefix_len());
-        own.then_some(net)
-    });
-    nets.collect::<BTreeSet<_>>().into_iter().collect()
+/// The IPv4 networks that lie directly at this machine, without what is too large to be
+/// swept unasked.
+fn local_subnets() -> io::Result<Vec<IpNet>> {
+    let nets = Topology::read()?.local_networks();
+    Ok(nets.into_iter().filter(|net| net.prefix_len() >= LARGEST).collect())
 }
 
 fn check(console: &Console) -> Result<Exit, Failure> {

@@ -94,6 +94,7 @@ pub async fn draft(asked: Vec<Asked>, context: &Context) -> Result<Draft, Engine
     let need = need(&picture.inventory, policy, &before);
     let mut world = context.sink.snapshot(&need).await?;
     let memory = memory(context, &world, &before).await?;
+    let known = with_retired(before.clone(), &memory, now);
 
     let matches = match_hosts(&picture.inventory, &world, &memory, &picture.covered, policy);
     let (mut desired, mut told) = desire(&picture.inventory, &matches, &world, policy);
@@ -130,7 +131,7 @@ pub async fn draft(asked: Vec<Asked>, context: &Context) -> Result<Draft, Engine
             rules: &policy.absence,
             now,
         },
-        &before,
+        &known,
     );
     plan.changes.extend(missing.changes);
     plan.diagnostics.extend(told);
@@ -265,6 +266,14 @@ async fn memory(
         }
     }
     Ok(memory)
+}
+
+/// The sightings, with those of objects of which the sink had to tell that they were retired.
+fn with_retired(mut sightings: Sightings, memory: &Memory, now: Timestamp) -> Sightings {
+    for (object, _) in memory.objects.iter().filter(|(_, known)| known.retired) {
+        sightings.entry(*object).or_default().retired.get_or_insert(now);
+    }
+    sightings
 }
 
 fn remembered(

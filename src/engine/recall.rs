@@ -18,7 +18,7 @@ use crate::collect::{Harvest, wire};
 use crate::domain::coverage::Covered;
 use crate::domain::mac::MacAddr;
 use crate::domain::name::SourceName;
-use crate::domain::observation::{Authority, NativeKey, Observation, Segment, Thing};
+use crate::domain::observation::{Authority, NativeKey, Observation, Part, Segment, Thing};
 use crate::domain::settings::Policy;
 use crate::store::{Kept, KeptObservation, Store, StoreError};
 
@@ -95,7 +95,29 @@ pub(super) fn carried(
         }
         own.iter().all(|key| !covered.covers_key(source, key))
     };
-    Ok(before.into_iter().filter(still).collect())
+    let before = before.into_iter().filter(still);
+    Ok(before.filter_map(|seen| without_what_is_gone(seen, &harvest.observations)).collect())
+}
+
+/// An earlier word about a thing without the interfaces that its source, which lists them
+/// whole, lists no more; nothing where none is left. A guest that was made anew under the
+/// number of another is not what the other's agent told of.
+fn without_what_is_gone(mut earlier: Observation, now: &[Observation]) -> Option<Observation> {
+    let own: Vec<NativeKey> = keys(&earlier).cloned().collect();
+    let Thing::Host(host) = &mut earlier.thing else { return Some(earlier) };
+    let same = now.iter().filter(|seen| keys(seen).any(|key| own.contains(key)));
+    let whole = same.filter_map(|seen| match &seen.thing {
+        Thing::Host(host) if host.complete.contains(&Part::Interfaces) => Some(host),
+        _ => None,
+    });
+    let mut listed = whole.map(|host| host.interfaces.iter().filter_map(|one| one.mac)).peekable();
+    if listed.peek().is_none() {
+        return Some(earlier);
+    }
+    let listed: BTreeSet<MacAddr> = listed.flatten().collect();
+    let had = !host.interfaces.is_empty();
+    host.interfaces.retain(|one| one.mac.is_none_or(|mac| listed.contains(&mac)));
+    (!had || !host.interfaces.is_empty()).then_some(earlier)
 }
 
 fn keys(observation: &Observation) -> impl Iterator<Item = &NativeKey> {

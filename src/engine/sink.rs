@@ -88,11 +88,12 @@ impl Sink {
     /// as the sink itself tells.
     pub(super) async fn recollect(
         &self,
-        _objects: &[(Kind, u64)],
+        objects: &[(Kind, u64)],
     ) -> Result<BTreeMap<(Kind, u64), Recollection>, EngineError> {
         match self {
             // The inventory and what is remembered of it are one file: they are lost together.
-            Sink::Local(_) | Sink::NetBox(..) => Ok(BTreeMap::new()),
+            Sink::Local(_) => Ok(BTreeMap::new()),
+            Sink::NetBox(netbox, _) => Ok(netbox.recollect(objects).await?),
         }
     }
 }

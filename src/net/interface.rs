@@ -54,9 +54,9 @@ impl Interface {
     /// what lies behind it is the machine's own, and its addresses are the same on many hosts.
     #[must_use]
     pub fn serves_guests(&self) -> bool {
-        const NAMES: [&str; 14] = [
+        const NAMES: [&str; 17] = [
             "docker", "virbr", "lxcbr", "lxdbr", "incusbr", "podman", "cni", "cbr", "nerdctl",
-            "flannel", "cali", "cilium", "kube-", "waydroid",
+            "flannel", "cali", "cilium", "kube-", "waydroid", "vboxnet", "vmnet", "mpqemubr",
         ];
         let custom =
             |rest: &str| rest.len() == 12 && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -134,6 +134,15 @@ impl Topology {
         let routes = netlink.dump(RouteNetlinkMessage::GetRoute(of_family(AddressFamily::Inet)))?;
         let connected = connected(&interfaces, &routes);
         Ok(Topology { interfaces, connected })
+    }
+
+    /// What a test says there is.
+    #[cfg(test)]
+    pub(crate) fn of(interfaces: Vec<Interface>) -> Self {
+        let interfaces =
+            interfaces.into_iter().map(|interface| (interface.index, interface)).collect();
+        let connected = connected(&interfaces, &[]);
+        Topology { interfaces, connected }
     }
 
     /// All interfaces, by index.
@@ -214,6 +223,16 @@ pub fn path_to(ip: IpAddr) -> io::Result<Path> {
         }
     }
     Ok(path)
+}
+
+/// What this machine calls itself.
+#[must_use]
+pub fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    // Names that say nothing: a machine that nobody named has one of these.
+    let named = !name.is_empty() && name != "(none)" && !name.starts_with("localhost");
+    named.then(|| name.to_owned())
 }
 
 /// Hears when an interface goes down or vanishes, or when an address leaves it.

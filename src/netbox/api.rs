@@ -2,7 +2,6 @@
 //! of object.
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use url::Url;
 
@@ -86,15 +85,6 @@ impl Api {
             .query(query.iter().copied())
     }
 
-    /// Reads.
-    pub(super) async fn get<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> Result<T, HttpError> {
-        self.fetch(path, query).await?.json()
-    }
-
     /// Reads, and leaves the answer as it came.
     pub(super) async fn fetch(
         &self,
@@ -105,8 +95,13 @@ impl Api {
     }
 
     /// Asks what may be done at a place.
-    pub(super) async fn options(&self, path: &str) -> Result<Json, HttpError> {
+    pub(super) async fn describe(&self, path: &str) -> Result<Json, HttpError> {
         self.request(Method::OPTIONS, path, &[]).send().await?.json()
+    }
+
+    /// What is sent as `Authorization`.
+    pub(super) fn authorization(&self) -> &SecretString {
+        &self.authorization
     }
 
     /// Writes a list of objects with one request, which is sent once.

@@ -92,7 +92,7 @@ fn matching<'a>(
 }
 
 /// Values in parts that fit into a request line each.
-fn parts<'v>(filter: &str, values: &'v [String]) -> Vec<&'v [String]> {
+pub(super) fn parts<'v>(filter: &str, values: &'v [String]) -> Vec<&'v [String]> {
     let mut parts = Vec::new();
     let (mut start, mut length) = (0, 0);
     for (place, value) in values.iter().enumerate() {

@@ -15,27 +15,35 @@
 
 mod api;
 mod apply;
+mod check;
 mod error;
 mod lookup;
 mod natural;
 mod page;
+mod recollect;
 mod row;
 mod snapshot;
 mod table;
 mod version;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use check::Permission;
 pub use error::NetBoxError;
 pub use version::{NotAVersion, Version};
 
 use crate::config;
+use crate::domain::diagnostic::Diagnostic;
+use crate::domain::memory::Recollection;
 use crate::domain::name::InstanceName;
+use crate::domain::object::Kind;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
+use crate::domain::settings::Policy;
 use crate::domain::world::{Need, World};
 use crate::journal::Journal;
 use crate::progress::Progress;
@@ -94,10 +102,31 @@ impl NetBox {
         self.api.version
     }
 
+    /// Whether its version is one that the agent was tested with.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.api.version < Version::UNKNOWN
+    }
+
     /// How many requests were sent so far, every try counted.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.api.sent()
+    }
+
+    /// Whether it is ready for the agent, found out without writing anything. Notes say
+    /// what is right.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn check(&self, policy: &Policy) -> Result<Vec<Diagnostic>, NetBoxError> {
+        check::check(&self.api, policy).await
+    }
+
+    /// The least that the token's user has to be allowed.
+    #[must_use]
+    pub fn least_permissions(&self, policy: &Policy) -> Vec<Permission> {
+        check::least(&self.api, policy)
     }
 
     /// Everything that stands of the kinds that are needed.
@@ -106,6 +135,18 @@ impl NetBox {
     /// When it cannot be read.
     pub async fn snapshot(&self, need: &Need) -> Result<World, NetBoxError> {
         snapshot::read(&self.api, need).await
+    }
+
+    /// What this agent last wrote into objects that carry its marks, as far as NetBox's
+    /// change log still tells. Where the token may not read that, nothing is told.
+    ///
+    /// # Errors
+    /// When it cannot be read for another reason.
+    pub async fn recollect(
+        &self,
+        objects: &[(Kind, u64)],
+    ) -> Result<BTreeMap<(Kind, u64), Recollection>, NetBoxError> {
+        recollect::recollect(&self.api, self.instance.as_str(), objects).await
     }
 
     /// Carries a plan out, in the order of its waves. Gives one outcome for each change,

@@ -56,11 +56,6 @@ impl Version {
     pub(super) fn has_preconditions(self) -> bool {
         self >= Version::of(4, 6)
     }
-
-    /// Whether a token can be asked whose it is.
-    pub(super) fn has_authentication_check(self) -> bool {
-        self >= Version::of(4, 5)
-    }
 }
 
 impl fmt::Display for Version {

@@ -82,7 +82,9 @@ fn a_page_has_at_most_a_thousand_objects() {
         let mut ids = Vec::new();
         for some in tags.chunks(100) {
             let made = server.post_unseen("extras/tags?fields=id,name,slug", &json!(some));
-            ids.extend(made.expect(201).as_array().unwrap().iter().map(|tag| json!({"id": id(tag)})));
+            ids.extend(
+                made.expect(201).as_array().unwrap().iter().map(|tag| json!({"id": id(tag)})),
+            );
         }
         for limit in ["0", "5000"] {
             let place = format!("extras/tags?name__isw={stem}&limit={limit}&fields=id");

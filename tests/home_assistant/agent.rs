@@ -17,13 +17,13 @@ use tokio_util::sync::CancellationToken;
 use super::standin::{StandIn, TOKEN};
 
 /// The collector that a table of settings makes.
-pub fn collector(table: &str) -> Result<Box<dyn Collector>, Vec<Problem>> {
+pub(crate) fn collector(table: &str) -> Result<Box<dyn Collector>, Vec<Problem>> {
     let settings: HomeAssistantSettings = toml_edit::de::from_str(table).unwrap();
     let source = "ha".parse().unwrap();
     settings.build(&BuildContext { source: &source, credentials: None })
 }
 
-pub fn assignment() -> Assignment {
+pub(crate) fn assignment() -> Assignment {
     Assignment {
         source: "ha".parse().unwrap(),
         segment: Default::default(),
@@ -36,32 +36,32 @@ pub fn assignment() -> Assignment {
 }
 
 /// Asks a stand-in, with more settings.
-pub async fn ask(standin: &StandIn, extra: &str) -> Result<Harvest, CollectError> {
+pub(crate) async fn ask(standin: &StandIn, extra: &str) -> Result<Harvest, CollectError> {
     let table = format!("url = \"{}\"\ntoken = \"{TOKEN}\"\n{extra}", standin.url());
     collector(&table).unwrap().collect(&assignment()).await
 }
 
 /// What was harvested, as it would be saved.
-pub fn lines(harvest: &Harvest) -> String {
+pub(crate) fn lines(harvest: &Harvest) -> String {
     let mut text = Vec::new();
     wire::write(harvest, &mut text).unwrap();
     String::from_utf8(text).unwrap()
 }
 
 /// An agent whose only source is a Home Assistant.
-pub struct Agent {
+pub(crate) struct Agent {
     home: tempfile::TempDir,
 }
 
 impl Agent {
-    pub fn new(url: &str, token: &str, extra: &str) -> Self {
+    pub(crate) fn new(url: &str, token: &str, extra: &str) -> Self {
         let agent = Agent { home: tempfile::tempdir().unwrap() };
         agent.configure(url, token, extra);
         agent
     }
 
     /// Leads the agent elsewhere; what it remembers stays.
-    pub fn configure(&self, url: &str, token: &str, extra: &str) {
+    pub(crate) fn configure(&self, url: &str, token: &str, extra: &str) {
         let text = format!(
             "[agent]\nname = \"test\"\nstate_dir = {:?}\n[[source]]\nkind = \"home_assistant\"\nname = \"ha\"\nurl = \"{url}\"\ntoken = \"{token}\"\n{extra}",
             self.path("state"),
@@ -74,7 +74,7 @@ impl Agent {
     }
 
     /// Runs the agent, which must end so; gives what it printed.
-    pub async fn run(&self, arguments: &[&str], code: i32) -> String {
+    pub(crate) async fn run(&self, arguments: &[&str], code: i32) -> String {
         let mut command = Command::new(env!("CARGO_BIN_EXE_netbox-agent"));
         command.arg("--config").arg(self.path("agent.toml")).args(arguments);
         command.env_clear().stdin(Stdio::null());
@@ -88,18 +88,18 @@ impl Agent {
     }
 
     /// Syncs; the second time nothing must be left to do.
-    pub async fn settle(&self) {
+    pub(crate) async fn settle(&self) {
         self.run(&["sync"], 0).await;
         self.run(&["plan", "--detailed-exit-code"], 0).await;
     }
 
-    pub async fn inventory(&self) -> Json {
+    pub(crate) async fn inventory(&self) -> Json {
         let text = self.run(&["inventory", "--format", "json"], 0).await;
         serde_json::from_str(&text).unwrap()
     }
 
     /// One text of each host.
-    pub async fn hosts(&self, key: &str) -> BTreeSet<String> {
+    pub(crate) async fn hosts(&self, key: &str) -> BTreeSet<String> {
         let inventory = self.inventory().await;
         let hosts = inventory["hosts"].as_array().unwrap();
         hosts.iter().map(|host| host[key].as_str().unwrap_or_default().to_owned()).collect()

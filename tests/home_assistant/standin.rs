@@ -16,17 +16,18 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, 
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 /// Answers of Home Assistant 2024.3.3, with one registry entry a device.
-pub const OLD: &str = include_str!("recorded/2024.3.json");
+pub(crate) const OLD: &str = include_str!("recorded/2024.3.json");
 /// Answers of Home Assistant 2026.11.0, with one registry entry an integration.
-pub const NEW: &str = include_str!("recorded/2026.11.json");
+pub(crate) const NEW: &str = include_str!("recorded/2026.11.json");
 /// What only administrators may ask.
-pub const FOR_ADMINISTRATORS: [&str; 3] = ["network", "dhcp/subscribe_discovery", "supervisor/api"];
+pub(crate) const FOR_ADMINISTRATORS: [&str; 3] =
+    ["network", "dhcp/subscribe_discovery", "supervisor/api"];
 
-pub const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.stand-in";
+pub(crate) const TOKEN: &str = "eyJhbGciOiJIUzI1NiJ9.stand-in";
 
 /// What is answered to one question.
 #[derive(Debug, Clone)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// A result.
     Result(Json),
     /// An empty result, and what was asked for in an event after it.
@@ -45,21 +46,21 @@ pub enum Reply {
 
 /// How the stand-in behaves.
 #[derive(Debug, Clone, Default)]
-pub struct Script {
-    pub answers: BTreeMap<String, Reply>,
+pub(crate) struct Script {
+    pub(crate) answers: BTreeMap<String, Reply>,
     /// After so many questions it restarts, once.
-    pub restart_after: Option<usize>,
+    pub(crate) restart_after: Option<usize>,
     /// How long nobody listens while it restarts.
-    pub away: Duration,
+    pub(crate) away: Duration,
     /// So often it says that it is still starting, after every start.
-    pub starting: usize,
+    pub(crate) starting: usize,
     /// Whether it sends what nobody asked for between its answers.
-    pub noise: bool,
+    pub(crate) noise: bool,
 }
 
 impl Script {
     /// Answers as they were recorded.
-    pub fn of(recorded: &str) -> Self {
+    pub(crate) fn of(recorded: &str) -> Self {
         let recorded: Json = serde_json::from_str(recorded).unwrap();
         let part = |key: &str| recorded[key].as_object().cloned().unwrap_or_default();
         let results = part("answers").into_iter().map(|(key, json)| (key, Reply::Result(json)));
@@ -68,13 +69,13 @@ impl Script {
     }
 
     /// The same with another answer to one question.
-    pub fn with(mut self, command: &str, reply: Reply) -> Self {
+    pub(crate) fn with(mut self, command: &str, reply: Reply) -> Self {
         self.answers.insert(command.to_owned(), reply);
         self
     }
 
     /// The same with a result changed.
-    pub fn changed(mut self, command: &str, change: impl FnOnce(&mut Json)) -> Self {
+    pub(crate) fn changed(mut self, command: &str, change: impl FnOnce(&mut Json)) -> Self {
         let Some(Reply::Result(json)) = self.answers.get_mut(command) else {
             panic!("{command} is not answered with a result")
         };
@@ -83,7 +84,7 @@ impl Script {
     }
 
     /// The same to an ordinary user.
-    pub fn for_a_user(self) -> Self {
+    pub(crate) fn for_a_user(self) -> Self {
         FOR_ADMINISTRATORS
             .into_iter()
             .fold(self, |script, command| script.with(command, Reply::Error("unauthorized")))
@@ -92,16 +93,16 @@ impl Script {
 
 /// What has happened.
 #[derive(Debug, Default)]
-pub struct Seen {
-    pub logins: usize,
-    pub questions: Vec<String>,
+pub(crate) struct Seen {
+    pub(crate) logins: usize,
+    pub(crate) questions: Vec<String>,
     restarted: bool,
 }
 
 /// A running stand-in. It ends with this value.
-pub struct StandIn {
-    pub port: u16,
-    pub seen: Arc<Mutex<Seen>>,
+pub(crate) struct StandIn {
+    pub(crate) port: u16,
+    pub(crate) seen: Arc<Mutex<Seen>>,
     task: JoinHandle<()>,
 }
 
@@ -112,7 +113,7 @@ impl Drop for StandIn {
 }
 
 impl StandIn {
-    pub async fn start(script: Script) -> Self {
+    pub(crate) async fn start(script: Script) -> Self {
         let listener = listen(([127, 0, 0, 1], 0).into());
         let address = listener.local_addr().unwrap();
         let seen = Arc::new(Mutex::new(Seen::default()));
@@ -120,11 +121,11 @@ impl StandIn {
         StandIn { port: address.port(), seen, task }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub fn logins(&self) -> usize {
+    pub(crate) fn logins(&self) -> usize {
         self.seen.lock().unwrap().logins
     }
 }

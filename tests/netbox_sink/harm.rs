@@ -168,7 +168,7 @@ async fn a_run_that_is_cancelled_ends_between_requests_and_the_next_one_goes_on(
         cancel.cancel();
     };
     let (outcomes, ()) = tokio::join!(netbox.apply(&network, &journal, &Silent, &cancel), later);
-    assert!(outcomes.iter().any(|outcome| *outcome == Outcome::NotReached));
+    assert!(outcomes.contains(&Outcome::NotReached));
     assert!(!outcomes.iter().any(|outcome| matches!(outcome, Outcome::Failed { .. })));
     // What the journal heard of is what stands.
     let world = everything(&netbox).await;

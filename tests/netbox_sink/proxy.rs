@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,8 +18,6 @@ pub(crate) enum Mischief {
     CutAfterwards,
     /// Lets NetBox do it and answers this status in its place.
     AnswerAfterwards(u16),
-    /// Lets it wait before NetBox hears of it.
-    Delay(Duration),
 }
 
 /// Which requests it strikes, and how often.
@@ -49,8 +47,10 @@ struct Shared {
     chance: AtomicU64,
     struck: AtomicU64,
     away: AtomicBool,
-    /// The methods and paths of all requests.
-    requests: Mutex<Vec<String>>,
+    /// The methods and paths of all requests, and when they came.
+    requests: Mutex<Vec<(Instant, String)>>,
+    /// How many requests are under way, and how many were at most.
+    under_way: Mutex<(usize, usize)>,
 }
 
 const WRITES: &[&str] = &["POST", "PATCH", "DELETE"];
@@ -65,10 +65,6 @@ impl Rule {
     pub(crate) fn any(mischief: Mischief, one_in: u64) -> Self {
         Rule { mischief, methods: &["GET", "POST", "PATCH", "DELETE"], one_in, times: u64::MAX }
     }
-
-    pub(crate) fn times(self, times: u64) -> Self {
-        Rule { times, ..self }
-    }
 }
 
 impl Proxy {
@@ -82,6 +78,7 @@ impl Proxy {
             struck: AtomicU64::new(0),
             away: AtomicBool::new(false),
             requests: Mutex::default(),
+            under_way: Mutex::default(),
         });
         let address = listener.local_addr().unwrap();
         let inner = Arc::clone(&shared);
@@ -114,7 +111,27 @@ impl Proxy {
     /// How many requests have come by a method.
     pub(crate) fn count(&self, method: &str) -> usize {
         let requests = self.shared.requests.lock().unwrap();
-        requests.iter().filter(|request| request.starts_with(method)).count()
+        requests.iter().filter(|(_, line)| line.starts_with(method)).count()
+    }
+
+    /// How many requests have come.
+    pub(crate) fn total(&self) -> usize {
+        self.shared.requests.lock().unwrap().len()
+    }
+
+    /// How many requests have come that write.
+    pub(crate) fn writes(&self) -> usize {
+        WRITES.iter().map(|method| self.count(method)).sum()
+    }
+
+    /// When each request came.
+    pub(crate) fn times(&self) -> Vec<Instant> {
+        self.shared.requests.lock().unwrap().iter().map(|(at, _)| *at).collect()
+    }
+
+    /// How many requests were under way at one time, at most.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.shared.under_way.lock().unwrap().1
     }
 }
 
@@ -124,39 +141,55 @@ impl Drop for Proxy {
     }
 }
 
+/// Counts a request for as long as it is held.
+struct UnderWay<'s>(&'s Shared);
+
+impl<'s> UnderWay<'s> {
+    fn new(shared: &'s Shared) -> Self {
+        let mut count = shared.under_way.lock().unwrap();
+        count.0 += 1;
+        count.1 = count.1.max(count.0);
+        UnderWay(shared)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.lock().unwrap().0 -= 1;
+    }
+}
+
 async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
     let mut buffer = Vec::new();
-    while let Some(request) = read_request(&mut client, &mut buffer).await {
+    // One request a connection: what the agent does about idle ones is tested elsewhere.
+    if let Some(request) = read_request(&mut client, &mut buffer).await {
         if shared.away.load(Ordering::SeqCst) {
             return;
         }
         let line = String::from_utf8_lossy(&request).lines().next().unwrap_or("").to_owned();
         let method = line.split(' ').next().unwrap_or("").to_owned();
-        shared.requests.lock().unwrap().push(line);
+        shared.requests.lock().unwrap().push((Instant::now(), line));
+        let _under_way = UnderWay::new(&shared);
         let mischief = strike(&shared, &method);
         if let Some(Mischief::Answer(status)) = mischief {
             let _ = client.write_all(&own_answer(status)).await;
             return;
         }
-        if let Some(Mischief::Delay(time)) = mischief {
-            tokio::time::sleep(time).await;
-        }
         let Some(answer) = forward(&shared.upstream, &request).await else { return };
-        let sent = match mischief {
+        let answer = match mischief {
             Some(Mischief::CutAfterwards) => return,
-            Some(Mischief::AnswerAfterwards(status)) => client.write_all(&own_answer(status)).await,
-            _ => client.write_all(&answer).await,
+            Some(Mischief::AnswerAfterwards(status)) => own_answer(status),
+            _ => answer,
         };
-        // One request a connection: what the agent does about idle ones is tested elsewhere.
-        let _ = sent;
-        return;
+        let _ = client.write_all(&answer).await;
     }
 }
 
 fn own_answer(status: u16) -> Vec<u8> {
     let body = "<html>not NetBox</html>";
+    let wait = if status == 429 { "Retry-After: 1\r\n" } else { "" };
     format!(
-        "HTTP/1.1 {status} Mischief\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status} Mischief\r\nContent-Type: text/html\r\n{wait}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()
@@ -178,7 +211,7 @@ fn strike(shared: &Shared, method: &str) -> Option<Mischief> {
     let mut rules = shared.rules.lock().unwrap();
     for rule in rules.iter_mut() {
         let meant = rule.times > 0 && rule.methods.contains(&method);
-        if meant && next(shared) % rule.one_in == 0 {
+        if meant && next(shared).is_multiple_of(rule.one_in) {
             rule.times -= 1;
             shared.struck.fetch_add(1, Ordering::SeqCst);
             return Some(rule.mischief);

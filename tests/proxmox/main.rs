@@ -3,8 +3,16 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod blindness;
+mod changes;
 mod cluster;
+mod direct;
+mod doors;
+mod everything;
+mod fields;
 mod homelab;
 mod lab;
+mod numbers;
 mod reference;
+mod shapes;
 mod standin;

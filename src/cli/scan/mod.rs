@@ -100,7 +100,9 @@ pub(super) async fn run(args: &ScanArgs, console: &Console) -> Result<Exit, Fail
         SweepError::TooLarge(net) => Failure::usage(format_args!(
             "cannot sweep {net}: it is larger than a /16; sweep parts of it, or allow it with --large"
         )),
-        SweepError::Nothing | SweepError::NotHosts(_) => Failure::usage(error),
+        SweepError::Nothing | SweepError::Huge(_) | SweepError::NotHosts(_) => {
+            Failure::usage(error)
+        }
         SweepError::Kernel(_) => Failure::failed(error),
     })?;
     for diagnostic in &report.diagnostics {

@@ -17,11 +17,11 @@ use crate::net::service;
 use crate::net::sweep::{Answer, NameSource, Report, Swept};
 
 /// The number of the shape; another one would be another promise.
-const SHAPE: u32 = 1;
+const VERSION: u32 = 1;
 
 #[derive(Serialize)]
 struct Document<'a> {
-    shape: u32,
+    version: u32,
     hosts: Vec<HostOut<'a>>,
     subnets: Vec<SubnetOut<'a>>,
     left_out: Vec<LeftOut<'a>>,
@@ -136,7 +136,7 @@ fn milliseconds(time: Duration) -> f64 {
 /// One JSON object on one line.
 pub(super) fn json(report: &Report, took: Duration, out: &mut dyn Write) -> io::Result<()> {
     let document = Document {
-        shape: SHAPE,
+        version: VERSION,
         hosts: report.answers.iter().map(Into::into).collect(),
         subnets: report.swept.iter().map(Into::into).collect(),
         left_out: report

@@ -7,7 +7,7 @@ use super::answer::Row;
 use super::inside::{self, Inside, System};
 use super::network::vlans;
 use super::property::{self, Nic, Properties};
-use super::session::{Call, Miss, Session};
+use super::session::{Answer, Call, Miss, Session};
 use super::survey::{Guest, GuestRow, Running};
 use super::{Scene, Topic, notes};
 use crate::domain::observation::{
@@ -35,7 +35,12 @@ impl Reading {
             Err(Miss::Unknown(_)) => session.get(&call).await,
             answer => answer,
         };
-        let config = answer.map(|answer| Row::of(answer.data).unwrap_or_default());
+        // Every configuration has a digest at least: an empty one is none, and would say
+        // that the guest has neither disks nor interfaces.
+        let config = answer.and_then(Answer::row).and_then(|row| {
+            let says_something = row.fields().next().is_some();
+            says_something.then_some(row).ok_or_else(|| Miss::Failed("it is empty".into()))
+        });
         let inside = match &config {
             Ok(config) => Self::ask_inside(session, scene, &row, config).await,
             Err(_) => Inside::NotAsked,
@@ -99,29 +104,19 @@ impl Reading {
         if let Some(status) = status(self.row.running) {
             facts.text(HostAttribute::Status, status);
         }
+        facts.text(HostAttribute::Cluster, scene.cluster.as_str());
         // A sink takes the node of a guest only together with the cluster of both.
-        if let Some(cluster) = &scene.cluster {
-            facts.text(HostAttribute::Cluster, cluster.as_str());
+        if scene.cluster_seen {
             facts.text(HostAttribute::RunsOn, scene.node(&self.row.node).as_str());
         }
-        if self.config.is_err() && self.row.running != Running::Unknown {
-            self.listed_in_place_of_configuration(facts);
-        }
-        scene.observe(Authority::Hypervisor, "cluster resources", thing(host))
-    }
-
-    /// The list repeats some of what the configuration says, a little later than it.
-    fn listed_in_place_of_configuration(&self, facts: &mut HostFacts) {
-        let row = &self.row.row;
-        if let Some(name) = row.text("name") {
+        // Sizes stand in the list too, but as they are in force on the node right now: what
+        // the configuration said of them stays until it can be read again.
+        if self.config.is_err()
+            && let Some(name) = self.row.row.text("name")
+        {
             facts.text(HostAttribute::Name, name);
         }
-        if let Some(bytes) = row.int("maxmem").filter(|bytes| *bytes > 0) {
-            facts.int(HostAttribute::Memory, bytes >> 20);
-        }
-        if let Some(processors) = row.int("maxcpu").filter(|number| *number > 0) {
-            facts.decimal(HostAttribute::Vcpus, Decimal::whole(processors));
-        }
+        scene.observe(Authority::Hypervisor, "cluster resources", thing(host))
     }
 
     /// What its configuration says.
@@ -138,7 +133,9 @@ impl Reading {
             }
         };
         notes::state(&mut host.facts, config.text("description").as_deref());
-        host.facts.words(HostAttribute::Tags, self.tags(scene, config));
+        if let Some(tags) = self.tags(scene, config) {
+            host.facts.words(HostAttribute::Tags, tags);
+        }
         host.interfaces = nics.iter().map(|nic| interface(nic, scene)).collect();
         host.complete.insert(Part::Interfaces);
         let (disks, whole) = disks(self.row.guest, config);
@@ -205,12 +202,17 @@ impl Reading {
     }
 
     /// Its own tags; its pool and whether it is highly available as tags besides, for there
-    /// is no other field that people could filter by.
-    fn tags(&self, scene: &Scene<'_>, config: &Row) -> Vec<String> {
+    /// is no other field that people could filter by. They are known as a whole only: nothing
+    /// where it may be in a pool that cannot be seen.
+    fn tags(&self, scene: &Scene<'_>, config: &Row) -> Option<Vec<String>> {
+        let pool = self.row.row.text("pool");
+        if pool.is_none() && !scene.excludes(Topic::Pools) && !scene.shows_pools() {
+            return None;
+        }
         let written = config.text("tags").unwrap_or_default();
         let mut tags: Vec<String> = property::tags(&written).map(str::to_owned).collect();
         let row = &self.row.row;
-        if let Some(pool) = row.text("pool").filter(|_| !scene.excludes(Topic::Pools)) {
+        if let Some(pool) = pool.filter(|_| !scene.excludes(Topic::Pools)) {
             tags.push(format!("pool: {pool}"));
         }
         match row.text("hastate").as_deref() {
@@ -218,7 +220,7 @@ impl Reading {
             Some("error") => tags.extend(["HA".to_owned(), "HA error".to_owned()]),
             Some(_) => tags.push("HA".to_owned()),
         }
-        tags
+        Some(tags)
     }
 
     /// What it tells itself.

@@ -14,7 +14,7 @@
 //!
 //! # Requests
 //!
-//! Five for the cluster, two for its virtual networks and one for each of these, four a
+//! Six for the cluster, two for its virtual networks and one for each of these, four a
 //! node. A guest that is off, or has no agent, costs one; a running container two; a
 //! virtual machine with an agent three. A thousand guests are some 2,500 requests.
 //!
@@ -28,6 +28,7 @@ mod inside;
 mod network;
 mod node;
 mod notes;
+mod privilege;
 mod property;
 mod report;
 mod rights;
@@ -97,8 +98,10 @@ struct Scene<'a> {
     rights: Rights,
     /// The version's first number; what is newer than this agent is like the newest.
     major: u32,
-    /// The cluster's key, where the cluster may be seen.
-    cluster: Option<NativeKey>,
+    /// The cluster's key.
+    cluster: NativeKey,
+    /// Whether the cluster may be seen; what is in it can be placed then.
+    cluster_seen: bool,
     /// The virtual networks that may be seen.
     vnets: Vnets,
     /// Whether these are all that there are.
@@ -148,7 +151,12 @@ impl Scene<'_> {
     /// Whether the bridges of nodes are all shown. Before 8 nobody hid them.
     fn shows_bridges(&self) -> bool {
         self.major < 8
-            || self.rights.any_below("/sdn/zones/localnetwork", &["SDN.Audit", "SDN.Use"])
+            || self.rights.everywhere_below("/sdn/zones/localnetwork", &["SDN.Audit", "SDN.Use"])
+    }
+
+    /// Whether every pool is shown, so that a guest without one is in none.
+    fn shows_pools(&self) -> bool {
+        self.rights.everywhere_below("/pool", &["Pool.Audit"])
     }
 
     /// The VLAN that a bridge is, none where it is an ordinary one; unknown where it may be
@@ -165,7 +173,7 @@ impl Scene<'_> {
 impl Collector for Proxmox {
     async fn collect(&self, assignment: &Assignment) -> Result<Harvest, CollectError> {
         let session = Session::new(&self.endpoints, &self.token, assignment);
-        let survey = Survey::take(&session).await.map_err(|miss| miss.fatal(self.place()))?;
+        let survey = Survey::take(&session).await.map_err(|miss| miss.fatal(session.place()))?;
         let mut report = Report::new(assignment, &self.token_id);
         let scene = self.scene(&session, assignment, &survey, &mut report).await;
 
@@ -197,14 +205,6 @@ impl Collector for Proxmox {
 }
 
 impl Proxmox {
-    fn place(&self) -> String {
-        let places = self.endpoints.iter().map(|endpoint| {
-            let place = crate::http::place(&endpoint.url);
-            place.trim_end_matches("/api2/json").to_owned()
-        });
-        places.collect::<Vec<_>>().join(", ")
-    }
-
     async fn scene<'a>(
         &'a self,
         session: &Session<'_>,
@@ -217,18 +217,17 @@ impl Proxmox {
             false => report.sdn(sdn::read(session, self.concurrency).await),
         };
         let rights = survey.rights.clone().unwrap_or_default();
-        let mut scene = Scene {
+        Scene {
             assignment,
             exclude: &self.exclude,
             vnets_whole: none_exist
-                || rights.any_below("/sdn/zones", &["SDN.Audit", "SDN.Allocate"]),
+                || rights.everywhere_below("/sdn/zones", &["SDN.Audit", "SDN.Allocate"]),
             rights,
             major: survey.major.unwrap_or(u32::MAX),
-            cluster: None,
+            cluster: NativeKey::new("pve", format_args!("{}", assignment.source)),
+            cluster_seen: survey.cluster.is_ok(),
             vnets,
-        };
-        scene.cluster = survey.cluster.is_ok().then(|| scene.key(format_args!("")));
-        scene
+        }
     }
 
     /// Asks all nodes that are there. Those that are not have no answers.
@@ -317,9 +316,9 @@ impl Proxmox {
 /// The cluster, and what belongs to no node or guest of it.
 fn whole(scene: &Scene<'_>, survey: &Survey) -> Vec<Observation> {
     let mut observations = Vec::new();
-    if let (Some(key), Ok(row)) = (&scene.cluster, &survey.cluster) {
+    if let Ok(row) = &survey.cluster {
         let cluster = Cluster {
-            key: key.clone(),
+            key: scene.cluster.clone(),
             name: row.name.as_str().into(),
             kind: "Proxmox VE".into(),
             site: None,
@@ -352,9 +351,7 @@ fn node(
     let mut host = fresh();
     host.facts.text(HostAttribute::Name, name);
     host.facts.text(HostAttribute::Role, "Hypervisor");
-    if let Some(cluster) = &scene.cluster {
-        host.facts.text(HostAttribute::Cluster, cluster.as_str());
-    }
+    host.facts.text(HostAttribute::Cluster, scene.cluster.as_str());
     let quorate = survey.cluster.as_ref().map_or(true, |cluster| cluster.quorate);
     match row.map(|row| row.presence) {
         Some(Presence::Online) => host.facts.text(HostAttribute::Status, "active"),
@@ -368,7 +365,7 @@ fn node(
 
     let storages = (!scene.excludes(Topic::Storage)).then(|| {
         let own = survey.storages.iter().filter(|storage| storage.node == name).collect();
-        (own, scene.rights.any_below("/storage", &["Datastore.Audit"]))
+        (own, scene.rights.everywhere_below("/storage", &["Datastore.Audit"]))
     });
     if let Some(told) = answers.host(storages) {
         observations.push(observe(

@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::sync::Arc;
 
+use super::Scene;
 use super::guest::Reading;
 use super::inside::{Inside, evidence};
 use super::node::Answers;
+use super::privilege::{lacks, some_of};
 use super::sdn::Vnets;
 use super::session::{Miss, Session};
 use super::survey::{Guest, Running, Survey};
-use super::{Scene, Topic};
 use crate::collect::{Assignment, Harvest};
 use crate::domain::coverage::{Coverage, Scope};
 use crate::domain::diagnostic::{Diagnostic, Severity};
@@ -29,6 +30,7 @@ pub(super) struct Report {
     unreached: BTreeSet<String>,
     forbidden: BTreeSet<String>,
     closed: BTreeSet<String>,
+    untold: BTreeSet<String>,
     agentless: BTreeSet<String>,
     untellable: BTreeSet<String>,
 }
@@ -43,6 +45,7 @@ impl Report {
             unreached: BTreeSet::new(),
             forbidden: BTreeSet::new(),
             closed: BTreeSet::new(),
+            untold: BTreeSet::new(),
             agentless: BTreeSet::new(),
             untellable: BTreeSet::new(),
         }
@@ -187,6 +190,10 @@ impl Report {
         let within = format!("{key}/addresses");
         let evidence = evidence(row.guest);
         match &reading.inside {
+            Inside::NotAsked if row.running == Running::Unknown => {
+                self.gap(within, evidence, "whether it runs is not known");
+                self.untold.insert(key.to_string());
+            }
             Inside::NotAsked | Inside::Told(_) => {}
             Inside::NoAgent if row.running == Running::Yes => {
                 self.agentless.insert(key.to_string());
@@ -205,7 +212,7 @@ impl Report {
                 self.gap(within, evidence, why);
                 match row.guest {
                     Guest::Qemu => self.error("agent_silent", key, format!("its guest agent is switched on and does not answer ({why}): its addresses stay as they are; start the agent in the guest, or switch it off in its options")),
-                    Guest::Lxc => self.tell(Severity::Warning, "container_silent", key, format!("it runs, but its addresses cannot be seen ({why}); they stay as they are")),
+                    Guest::Lxc => self.error("container_silent", key, format!("it runs, but its addresses cannot be seen ({why}); they stay as they are")),
                 }
             }
         }
@@ -232,6 +239,12 @@ impl Report {
             self.error("ended_early", self.source.clone(), message);
         }
         let source = self.source.clone();
+        if let Some(text) = some_of(&self.untold) {
+            let message = format!(
+                "the cluster does not know whether these guests run: {text}; their status and addresses stay as they are; if it lasts, see that pvestatd runs on their nodes"
+            );
+            self.error("status_unknown", &source, message);
+        }
         if let Some(text) = some_of(&self.agentless) {
             let message =
                 format!("virtual machines without a guest agent tell no addresses: {text}");
@@ -262,13 +275,25 @@ impl Report {
                 self.error("no_quorum", self.source.clone(), message);
                 why = Some("the cluster has no quorum".to_owned());
             }
-            Err(miss) if !miss.is_end() && !matches!(miss, Miss::Forbidden(_)) => {
-                let message = format!(
-                    "cannot read the cluster's status: {miss}; new guests stand without their cluster until then"
-                );
-                self.error("cluster_unreadable", self.source.clone(), message);
+            Err(miss) => {
+                // What is forbidden is told with the privilege that is missing.
+                if !miss.is_end() && !matches!(miss, Miss::Forbidden(_)) {
+                    let message = format!(
+                        "cannot read the cluster's status: {miss}; new guests stand without their cluster until then, and nothing that is missing counts as gone"
+                    );
+                    self.error("cluster_unreadable", self.source.clone(), message);
+                }
+                why = why.or(Some("whether the cluster has a quorum cannot be seen".to_owned()));
             }
-            _ => {}
+            Ok(_) => {}
+        }
+        if survey.unread > 0 {
+            let message = format!(
+                "cannot read {} rows of the list of guests: nothing that is missing counts as gone; please report it with the version of Proxmox VE",
+                survey.unread
+            );
+            self.error("list_unreadable", self.source.clone(), message);
+            why = why.or(Some("not every row of the list can be read".to_owned()));
         }
         self.claim(all, "listing", why);
     }
@@ -278,77 +303,28 @@ impl Report {
         if survey.rights.is_err() {
             return;
         }
-        let rights = &scene.rights;
-        let audit = format!(
-            "grant the role PVEAuditor on `/` to the token: pveum acl modify / --roles PVEAuditor --tokens '{}' (and to its user, where the token has privileges of its own)",
-            self.token_id
-        );
-        let mut missing: Vec<(&str, &str, String, &str)> = Vec::new();
-        if !rights.any_below("/vms", &["VM.Audit"]) {
-            for guest in [Guest::Qemu, Guest::Lxc] {
-                let scope = scene.key(format_args!("/{}", guest.word()));
-                self.gap(
-                    scope,
-                    "listing",
-                    "the token lacks VM.Audit on /vms: guests may be hidden",
-                );
+        let closed = some_of(&self.closed);
+        for lack in lacks(scene, survey, closed.as_deref(), &self.token_id) {
+            let about = format!("{}: {} on {}", self.source, lack.privilege, lack.place);
+            self.error("missing_privilege", about, lack.message());
+        }
+        let unproven = [
+            ("/vms", "VM.Audit", "/qemu", "guests"),
+            ("/vms", "VM.Audit", "/lxc", "guests"),
+            ("/nodes", "Sys.Audit", "/node", "nodes"),
+        ];
+        for (path, privilege, keys, what) in unproven {
+            if !scene.rights.any_below(path, &[privilege]) {
+                let why = format!("the token lacks {privilege} on {path}: {what} may be hidden");
+                self.gap(scene.key(format_args!("{keys}")), "listing", why);
             }
-            missing.push((
-                "VM.Audit",
-                "/vms",
-                "guests may be hidden, and none that is missing counts as gone".to_owned(),
-                &audit,
-            ));
         }
-        if !rights.any_below("/nodes", &["Sys.Audit"]) {
-            let scope = scene.key(format_args!("/node"));
-            self.gap(scope, "listing", "the token lacks Sys.Audit on /nodes: nodes may be hidden");
-            missing.push((
-                "Sys.Audit",
-                "/nodes",
-                "processors, memory, kernel and disks of nodes".to_owned(),
-                &audit,
-            ));
-        }
-        if matches!(survey.cluster, Err(Miss::Forbidden(_))) {
-            missing.push((
-                "Sys.Audit",
-                "/",
-                "the cluster's name and quorum; new guests stand without their cluster and node"
-                    .to_owned(),
-                &audit,
-            ));
-        }
-        if !scene.excludes(Topic::Sdn) && !scene.vnets_whole {
-            let hides = match scene.shows_bridges() {
-                true => "virtual networks and their VLANs",
-                false => "bridges of nodes, virtual networks and their VLANs",
-            };
-            missing.push(("SDN.Audit", "/sdn", hides.to_owned(), &audit));
-        }
-        if !scene.excludes(Topic::Storage) && !rights.any_below("/storage", &["Datastore.Audit"]) {
-            missing.push(("Datastore.Audit", "/storage", "storages of nodes".to_owned(), &audit));
-        }
-        if !scene.excludes(Topic::Pools) && !rights.any_below("/pool", &["Pool.Audit"]) {
-            missing.push(("Pool.Audit", "/pool", "pools of guests".to_owned(), &audit));
-        }
-        let agent = agent_advice(scene, &self.token_id);
-        if let Some(text) = some_of(&self.closed) {
-            let hides = format!("what guest agents tell, such as addresses, of {text}");
-            missing.push((scene.agent_privileges()[0], "/vms", hides, &agent));
-        }
-        for (privilege, path, hides, advice) in missing {
-            let message =
-                format!("the token lacks {privilege} on {path}, which hides {hides}; {advice}");
-            let about = format!("{}: {privilege} on {path}", self.source);
-            self.error("missing_privilege", about, message);
-        }
-        self.exceptions(scene);
+        self.hidden_guests(scene);
     }
 
     /// Guests that are excepted from what the token may see, and those that were listed
     /// but not shown.
-    fn exceptions(&mut self, scene: &Scene<'_>) {
+    fn hidden_guests(&mut self, scene: &Scene<'_>) {
         let hidden = scene.rights.exceptions("/vms", &["VM.Audit"]);
         let hidden: BTreeSet<String> = hidden.into_iter().map(str::to_owned).collect();
         for vmid in hidden.iter().filter_map(|vmid| vmid.parse().ok()) {
@@ -356,49 +332,12 @@ impl Report {
                 self.gap(scene.guest(guest, vmid), "listing", "the token lacks VM.Audit on it");
             }
         }
-        let all: BTreeSet<String> = hidden.into_iter().chain(self.forbidden.clone()).collect();
-        if let Some(text) = some_of(&all).filter(|_| scene.rights.any_below("/vms", &["VM.Audit"]))
-        {
+        let all = hidden.iter().chain(&self.forbidden);
+        if let Some(text) = some_of(all).filter(|_| scene.rights.any_below("/vms", &["VM.Audit"])) {
             let message = format!(
-                "a permission of their own hides these guests: {text}; they stay as they are"
+                "permissions of their own hide these guests: {text}; they stay as they are; grant the role PVEAuditor on each of them, such as on /vms/100, to the token"
             );
             self.error("hidden_guests", self.source.clone(), message);
         }
-    }
-}
-
-fn agent_advice(scene: &Scene<'_>, token_id: &str) -> String {
-    match scene.major {
-        ..=8 => format!(
-            "make a role of it and grant it: pveum role add GuestAgent --privs VM.Monitor && pveum acl modify /vms --roles GuestAgent --tokens '{token_id}' (and to its user, where the token has privileges of its own); or leave it out with `exclude = [\"guest-agent\"]`"
-        ),
-        _ => format!(
-            "grant the role PVEAuditor on `/` to the token: pveum acl modify / --roles PVEAuditor --tokens '{token_id}' (and to its user, where the token has privileges of its own); or leave it out with `exclude = [\"guest-agent\"]`"
-        ),
-    }
-}
-
-/// How many of a set are named before the rest is counted.
-const NAMED: usize = 8;
-
-fn some_of(set: &BTreeSet<String>) -> Option<String> {
-    let named: Vec<&str> = set.iter().take(NAMED).map(String::as_str).collect();
-    match set.len().saturating_sub(NAMED) {
-        _ if set.is_empty() => None,
-        0 => Some(named.join(", ")),
-        rest => Some(format!("{} and {rest} more", named.join(", "))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_lists_are_counted() {
-        let of = |count: usize| some_of(&(0..count).map(|n| format!("g{n}")).collect());
-        assert_eq!(of(0), None);
-        assert_eq!(of(2).as_deref(), Some("g0, g1"));
-        assert_eq!(of(10).as_deref(), Some("g0, g1, g2, g3, g4, g5, g6, g7 and 2 more"));
     }
 }

@@ -32,6 +32,19 @@ impl Rights {
         Rights { paths: paths.fields().filter_map(of_path).collect() }
     }
 
+    /// Takes note of the paths that have an entry of their own in the access control list,
+    /// whoever it is for. The server tells of each of them what the token holds there; one
+    /// that it does not tell of is one where the token holds nothing.
+    pub(super) fn know(&mut self, entries: impl IntoIterator<Item = String>) {
+        if !self.any_on("/access", &["Sys.Audit"]) {
+            // The list is filtered itself: what stands in it was chosen by other privileges.
+            return;
+        }
+        for path in entries {
+            self.paths.entry(path).or_default();
+        }
+    }
+
     /// Whether the token holds one of these privileges on a path.
     pub(super) fn any_on(&self, path: &str, privileges: &[&str]) -> bool {
         self.held(path, privileges).is_some()
@@ -43,7 +56,13 @@ impl Rights {
         self.held(path, privileges) == Some(true)
     }
 
-    /// Paths right below a path that have a permission of their own without any of these
+    /// Whether the token holds one of these privileges on everything below a path, without
+    /// exception.
+    pub(super) fn everywhere_below(&self, path: &str, privileges: &[&str]) -> bool {
+        self.any_below(path, privileges) && self.exceptions(path, privileges).is_empty()
+    }
+
+    /// Paths below a path that have a permission of their own without any of these
     /// privileges: exceptions to what holds for the others.
     pub(super) fn exceptions(&self, path: &str, privileges: &[&str]) -> BTreeSet<&str> {
         let lacking = self.paths.keys().filter(|known| !self.any_on(known, privileges));
@@ -121,6 +140,22 @@ mod tests {
         }));
         assert!(rights.any_below("/vms", &["VM.Audit"]));
         assert_eq!(rights.exceptions("/vms", &["VM.Audit"]), BTreeSet::from(["105"]));
+    }
+
+    #[test]
+    fn a_path_that_the_server_is_silent_of_though_it_has_an_entry_is_closed() {
+        let all = json!({ "VM.Audit": 1, "Sys.Audit": 1 });
+        let entries = || ["/vms/105".to_owned(), "/vms".to_owned(), "/".to_owned()];
+        let mut rights = Rights::read(json!({ "/": all, "/vms": all, "/access": all }));
+        assert!(rights.everywhere_below("/vms", &["VM.Audit"]));
+        rights.know(entries());
+        assert_eq!(rights.exceptions("/vms", &["VM.Audit"]), BTreeSet::from(["105"]));
+        assert!(!rights.everywhere_below("/vms", &["VM.Audit"]));
+        assert!(rights.any_on("/vms/104", &["VM.Audit"]));
+
+        let mut rights = Rights::read(json!({ "/vms": { "VM.Audit": 1 } }));
+        rights.know(entries());
+        assert!(rights.everywhere_below("/vms", &["VM.Audit"]), "a filtered list proves nothing");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use settings::SweepSettings;
 
 use super::{Assignment, CollectError, Collector, Harvest};
 use crate::domain::diagnostic::Diagnostic;
-use crate::net::interface::Topology;
+use crate::net::interface::{self, Topology};
 use crate::net::names::Directory;
 use crate::net::sweep::schedule::Rate;
 use crate::net::sweep::{self, Names, Request, SweepError};
@@ -85,9 +85,11 @@ impl Collector for Sweep {
                 SweepError::Kernel(_)
                 | SweepError::Nothing
                 | SweepError::TooLarge(_)
+                | SweepError::Huge(_)
                 | SweepError::NotHosts(_) => CollectError::Failed(error.to_string()),
             })?;
-        let mut harvest = observe::harvest(&report, assignment, &topology);
+        let machine = interface::host_name();
+        let mut harvest = observe::harvest(&report, assignment, &topology, machine.as_deref());
         harvest.diagnostics.extend(diagnostics);
         Ok(harvest)
     }

@@ -13,7 +13,7 @@ use crate::collect::{BuildContext, Collector, Problem, SourceSettings};
 use crate::duration::Period;
 use crate::net::names::Directory;
 use crate::net::sweep::schedule::Rate;
-use crate::net::sweep::{LARGEST, LINGER, read_net, read_ports, read_resolver};
+use crate::net::sweep::{HUGEST, LARGEST, LINGER, read_net, read_ports, read_resolver};
 
 /// A sweep of subnets for what answers in them.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -52,7 +52,7 @@ pub struct SweepSettings {
     resolvers: Vec<String>,
     /// The shortest prefix of a subnet that may be swept: a smaller number allows larger ones.
     #[serde(default = "largest")]
-    #[schemars(range(min = 1, max = 32))]
+    #[schemars(range(min = 8, max = 32))]
     max_prefix: u8,
 }
 
@@ -250,8 +250,9 @@ impl SweepSettings {
                 problems.push(Problem::new(key, message));
             }
         }
-        if !(1..=32).contains(&self.max_prefix) {
-            problems.push(Problem::new("max_prefix", "expected a number from 1 to 32"));
+        if !(HUGEST..=32).contains(&self.max_prefix) {
+            let message = format!("expected a number from {HUGEST} to 32");
+            problems.push(Problem::new("max_prefix", message));
         }
         if self.linger.0 > LONGEST_LINGER.0 {
             problems.push(Problem::new(

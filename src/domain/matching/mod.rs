@@ -195,6 +195,18 @@ pub(super) fn settle(
         if hosts.len() > 1 {
             hosts.retain(|(place, _)| ground.inventory.hosts[*place].held.is_none());
         }
+        // What carries the hardware address that is on the object is it, whoever has the
+        // number by now that it was known by: a guest that moved, and another in its place.
+        let carries = |place: usize| {
+            let mut own = ground.inventory.hosts[place].identifiers.iter();
+            own.any(|identifier| match identifier {
+                Identifier::Mac(mac) => ground.index.by_mac(*mac).contains(&standing),
+                _ => false,
+            })
+        };
+        if hosts.len() > 1 && hosts.iter().filter(|(place, _)| carries(*place)).count() == 1 {
+            hosts.retain(|(place, _)| carries(*place));
+        }
         if hosts.len() == 1 {
             if let Some((place, by)) = hosts.pop() {
                 matches.held.remove(&place);

@@ -18,7 +18,7 @@ use hickory_resolver::proto::op::{Message, Query};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::net::UdpSocket;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::name::DnsName;
@@ -93,7 +93,7 @@ impl Directory {
         mut addresses: UnboundedReceiver<IpAddr>,
         mut alive: UnboundedReceiver<IpAddr>,
         unproven: BTreeMap<SocketAddr, IpAddr>,
-        end: impl Future<Output = Instant> + Clone,
+        end: impl Future<Output = ()> + Clone,
     ) -> (BTreeMap<IpAddr, DnsName>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let Some(first) = addresses.recv().await else { return (BTreeMap::new(), diagnostics) };
@@ -110,7 +110,7 @@ impl Directory {
             }
             let sign = tokio::select! {
                 sign = sign_of_life(resolver.address, first) => sign,
-                () = over(end.clone()) => Err("it does not answer".to_owned()),
+                () = end.clone() => Err("it does not answer".to_owned()),
             };
             match sign {
                 Ok(()) => {
@@ -137,11 +137,6 @@ impl Directory {
 fn silent(resolver: SocketAddr, reason: &str) -> Diagnostic {
     let message = format!("the resolver cannot be asked for names: {reason}");
     Diagnostic::warning("resolver_silent", resolver.to_string(), message)
-}
-
-/// Waits until patience is over.
-async fn over(end: impl Future<Output = Instant>) {
-    sleep_until(end.await).await;
 }
 
 /// Whether a neighbour is said to be alive before there is nobody left to say so.
@@ -231,13 +226,12 @@ impl Resolver {
         &self,
         first: IpAddr,
         mut addresses: UnboundedReceiver<IpAddr>,
-        end: impl Future<Output = Instant>,
+        end: impl Future<Output = ()>,
     ) -> (BTreeMap<IpAddr, DnsName>, usize) {
         let mut names = BTreeMap::new();
         let mut waiting = VecDeque::from([first]);
         let mut open = FuturesUnordered::new();
         let (mut more, mut unanswered) = (true, 0);
-        let end = over(end);
         tokio::pin!(end);
         loop {
             while open.len() < AT_ONCE

@@ -35,7 +35,7 @@ const MOST: usize = 65_536;
 pub(super) async fn ask(
     interfaces: &[Ipv4Addr],
     mut addresses: UnboundedReceiver<IpAddr>,
-    end: impl Future<Output = Instant>,
+    end: impl Future<Output = ()>,
 ) -> BTreeMap<IpAddr, DnsName> {
     let mut names = BTreeMap::new();
     let sockets: Vec<UdpSocket> = interfaces.iter().filter_map(|ip| open(*ip).ok()).collect();
@@ -44,9 +44,6 @@ pub(super) async fn ask(
     let mut more = true;
     let mut next = Instant::now() + GATHER;
     let mut last = None;
-    let end = async {
-        sleep_until(end.await).await;
-    };
     tokio::pin!(end);
     while names.len() < MOST {
         let due = silent.values().any(|rounds| *rounds < ROUNDS);

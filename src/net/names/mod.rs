@@ -9,13 +9,15 @@ mod dns;
 mod mdns;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 
 pub use dns::Directory;
 
@@ -60,12 +62,20 @@ pub struct Finder {
 impl Finder {
     /// Begins. `unproven` are neighbours on the way to a resolver: until one of them is said
     /// to be alive, resolvers behind it are not asked, for the kernel would have to look for
-    /// it in vain.
+    /// it in vain. Cancelling ends all waiting; what was found stays.
     #[must_use]
-    pub fn start(naming: Naming, unproven: BTreeMap<SocketAddr, IpAddr>) -> Self {
+    pub fn start(
+        naming: Naming,
+        unproven: BTreeMap<SocketAddr, IpAddr>,
+        cancel: CancellationToken,
+    ) -> Self {
         let (told, hear) = unbounded_channel();
         let (closing, closed) = oneshot::channel();
-        Finder { told, closing, task: tokio::spawn(find(naming, unproven, hear, closed)) }
+        Finder {
+            told,
+            closing,
+            task: tokio::spawn(find(naming, unproven, hear, over(closed, cancel))),
+        }
     }
 
     /// This address wants a name.
@@ -94,19 +104,25 @@ impl Finder {
     }
 }
 
+/// When there is nothing to wait for any more: so long after the last address, or at once
+/// when it is cancelled.
+async fn over(closed: oneshot::Receiver<Duration>, cancel: CancellationToken) {
+    let patience = async { sleep(closed.await.unwrap_or_default()).await };
+    tokio::select! {
+        () = patience => {}
+        () = cancel.cancelled() => {}
+    }
+}
+
 async fn find(
     naming: Naming,
     unproven: BTreeMap<SocketAddr, IpAddr>,
     mut hear: UnboundedReceiver<Told>,
-    closed: oneshot::Receiver<Duration>,
+    end: impl Future<Output = ()>,
 ) -> Names {
     let (ask_dns, dns_addresses) = unbounded_channel();
     let (ask_mdns, mdns_addresses) = unbounded_channel();
     let (say_alive, alive) = unbounded_channel();
-    let end = async move {
-        let patience = closed.await.unwrap_or_default();
-        Instant::now() + patience
-    };
     let end = futures::FutureExt::shared(end);
     let directory = naming.directory.clone();
     let dns = async {
@@ -137,4 +153,65 @@ async fn find(
     };
     let ((dns, diagnostics), mdns, ()) = tokio::join!(dns, mdns, distribute);
     Names { dns, mdns, diagnostics }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::net::UdpSocket;
+
+    use super::*;
+
+    /// A resolver that says of so many addresses that they have no name, and then nothing.
+    async fn resolver(mut answers: usize) -> SocketAddr {
+        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let address = socket.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut room = [0; 512];
+            while let Ok((length, from)) = socket.recv_from(&mut room).await {
+                if answers > 0 {
+                    answers -= 1;
+                    room[2] |= 0x80;
+                    room[3] = 0x83;
+                    socket.send_to(&room[..length], from).await.unwrap();
+                }
+            }
+        });
+        address
+    }
+
+    async fn finder(answers: usize, cancel: &CancellationToken) -> Finder {
+        let directory = Some(Directory::of(&[resolver(answers).await]).unwrap());
+        let naming = Naming { directory, multicast: Vec::new() };
+        let finder = Finder::start(naming, BTreeMap::new(), cancel.clone());
+        for last in 1..6 {
+            finder.add(IpAddr::from([192, 0, 2, last]));
+        }
+        finder
+    }
+
+    #[tokio::test]
+    async fn a_person_who_ends_it_does_not_wait_for_names() {
+        let cancel = CancellationToken::new();
+        let finder = finder(1, &cancel).await;
+        let begun = Instant::now();
+        let stop = async {
+            sleep(Duration::from_millis(200)).await;
+            cancel.cancel();
+        };
+        let (names, ()) = tokio::join!(finder.finish(Duration::from_secs(30)), stop);
+        assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert_eq!(names.dns, BTreeMap::new());
+        assert_eq!(names.diagnostics[0].code, "names_late");
+    }
+
+    #[tokio::test]
+    async fn a_resolver_that_never_answers_costs_a_moment() {
+        let begun = Instant::now();
+        let finder = finder(0, &CancellationToken::new()).await;
+        let names = finder.finish(Duration::from_secs(30)).await;
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        assert_eq!(names.diagnostics[0].code, "resolver_silent");
+    }
 }

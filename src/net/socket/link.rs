@@ -97,6 +97,15 @@ pub fn stamp_arrivals(socket: &impl AsFd) -> io::Result<()> {
     set(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, &1)
 }
 
+/// Has the kernel drop unseen what reaches a socket of IPv4 from a host that does not send
+/// with the highest time to live; hardly any does. Needs no capability.
+///
+/// # Errors
+/// When the socket cannot.
+pub fn drop_ordinary(socket: &impl AsFd) -> io::Result<()> {
+    set(socket, libc::IPPROTO_IP, libc::IP_MINTTL, &libc::c_int::from(u8::MAX))
+}
+
 /// Puts a filter on any socket.
 ///
 /// # Errors

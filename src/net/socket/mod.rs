@@ -12,5 +12,5 @@ mod wait;
 
 pub use batch::{FRAME_ROOM, Inbox, Message, Outbox};
 pub use filter::{Check, Filter, Load};
-pub use link::{LinkSocket, Listen, attach, stamp_arrivals};
+pub use link::{LinkSocket, Listen, attach, drop_ordinary, stamp_arrivals};
 pub use wait::{Clock, wait};

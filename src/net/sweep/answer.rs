@@ -120,6 +120,20 @@ impl Answer {
         }
     }
 
+    /// Of several MAC addresses the lowest stands first: which of them answered first is
+    /// chance, and would be another one in the next sweep.
+    pub(super) fn rank(&mut self) {
+        self.rivals.extend(self.mac);
+        self.rivals.sort_unstable();
+        self.rivals.dedup();
+        self.mac = (!self.rivals.is_empty()).then(|| self.rivals.remove(0));
+    }
+
+    /// Every MAC address that answers for it.
+    pub fn macs(&self) -> impl Iterator<Item = MacAddr> {
+        self.mac.into_iter().chain(self.rivals.iter().copied())
+    }
+
     /// What is told of it while the sweep goes on.
     #[must_use]
     pub fn found(&self) -> Found {

@@ -139,6 +139,21 @@ fn replies(id: u16) -> Filter {
     ]])
 }
 
+/// What a person can do about an address that the kernel does not send to.
+fn no_way(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable => {
+            "no route leads there; add one, switch its interface on, or sweep another subnet"
+                .to_owned()
+        }
+        io::ErrorKind::NetworkDown => "the interface that leads there is down".to_owned(),
+        io::ErrorKind::PermissionDenied => {
+            format!("this machine does not let echo requests out: {error}; look at its firewall")
+        }
+        _ => format!("the kernel does not send there: {error}"),
+    }
+}
+
 struct Round<'a> {
     pinger: &'a Pinger,
     shared: &'a Shared,
@@ -205,11 +220,9 @@ impl Round<'_> {
                     outbox.skip();
                     self.failures += 1;
                     let before = self.report.refused.as_ref().map_or(0, |(count, _)| *count);
-                    self.report.refused = Some((before + 1, error.to_string()));
-                    if self.failures >= HOPELESS {
-                        return Ok(Some(Stop::Failed(format!(
-                            "the kernel does not send there: {error}"
-                        ))));
+                    self.report.refused = Some((before + 1, no_way(&error)));
+                    if self.failures >= HOPELESS.min(self.targets.len().into()) {
+                        return Ok(Some(Stop::Failed(no_way(&error))));
                     }
                 }
             }

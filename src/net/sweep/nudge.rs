@@ -5,7 +5,7 @@
 //! The kernel's neighbour table is one for the whole machine, and small: no more than a
 //! few addresses are asked at once, and the next ones when those have been given up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -14,8 +14,11 @@ use std::time::{Duration, Instant};
 use super::answer::{Answer, Found, Method};
 use super::echo::Pinger;
 use super::engine::{Gauge, Shared, Stop};
+use super::link::TOO_MANY;
+use super::schedule::Pace;
 use super::targets::Targets;
-use crate::domain::mac::MacAddr;
+use crate::domain::mac::{MacAddr, MacKind};
+use crate::net::interface;
 use crate::net::neighbor::{self, Neighbor, Standing, Watch};
 use crate::net::socket::{Inbox, Outbox, wait};
 
@@ -24,6 +27,8 @@ use crate::net::socket::{Inbox, Outbox, wait};
 pub(super) struct NudgeJob {
     pub(super) interface: u32,
     pub(super) name: String,
+    /// The machine's own address there.
+    pub(super) own: Ipv4Addr,
     pub(super) prefix_len: u8,
     pub(super) targets: Targets,
 }
@@ -37,6 +42,8 @@ pub(super) struct NudgeReport {
     pub(super) echo: bool,
     /// Addresses of which the kernel knew from before and that did not show again.
     pub(super) unsure: u64,
+    /// MAC addresses that answer for so many others that they must be proxies.
+    pub(super) proxies: BTreeSet<MacAddr>,
     pub(super) stop: Option<Stop>,
 }
 
@@ -54,38 +61,68 @@ const PROBED: Duration = Duration::from_millis(7500);
 const LOOK: Duration = Duration::from_millis(5);
 
 impl NudgeJob {
-    pub(super) fn run(&self, shared: &Shared) -> io::Result<NudgeReport> {
+    /// Sweeps the link. The report holds what was found even where it was stopped.
+    pub(super) fn run(&self, shared: &Shared) -> NudgeReport {
         let pinger = Pinger::open().ok();
         let mut report = NudgeReport { echo: pinger.is_some(), ..NudgeReport::default() };
         let mut gauge =
             Gauge::begin(shared, format!("sweep {}", self.name), self.targets.len().into());
         let parts = self.targets.chunks(AT_ONCE);
+        let mut pace = Pace::new(shared.policy.rate);
+        let begun = Instant::now();
         for (number, part) in parts.iter().enumerate() {
             let is_last = number + 1 == parts.len();
             let mut batch = Batch {
                 job: self,
                 shared,
-                targets: part,
                 pinger: pinger.as_ref(),
                 states: BTreeMap::new(),
-                asked: Instant::now(),
+                waiting: part.iter().collect(),
+                datagrams: Vec::new(),
+                begun,
+                last: begun,
             };
-            report.stop = batch.run(is_last, &mut report)?;
-            report.packets += u64::from(part.len());
+            let stop = batch.run(&mut pace, is_last, &mut report);
+            report.stop = stop.unwrap_or_else(|error| {
+                let reason = format!("{} cannot be swept any further: {error}", self.name);
+                Some(Stop::Failed(reason))
+            });
             gauge.completed(part.len().into());
             if report.stop.is_some() {
                 break;
             }
         }
-        Ok(report)
+        report.unmask();
+        report
+    }
+}
+
+impl NudgeReport {
+    /// Tells proxies by the number of addresses that they answer for: nothing can be asked
+    /// of one alone.
+    fn unmask(&mut self) {
+        let mut held: BTreeMap<MacAddr, usize> = BTreeMap::new();
+        for mac in self.answers.iter().filter_map(|answer| answer.mac) {
+            *held.entry(mac).or_default() += 1;
+        }
+        held.retain(|mac, count| *count >= TOO_MANY && mac.kind() != MacKind::VirtualRouter);
+        for answer in &mut self.answers {
+            answer.proxied = answer.mac.is_some_and(|mac| held.contains_key(&mac));
+        }
+        self.proxies = held.into_keys().collect();
     }
 }
 
 /// What is known of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// Nothing yet; the MAC address that the kernel knew from before, where it did.
-    Silent(Option<MacAddr>),
+    /// Nothing yet.
+    Silent {
+        /// The MAC address that the kernel knew from before, where it did.
+        before: Option<MacAddr>,
+        /// When it was asked.
+        asked: Option<Instant>,
+    },
     /// It answered.
     Here,
     /// The kernel has given up.
@@ -96,24 +133,39 @@ enum State {
 struct Batch<'a> {
     job: &'a NudgeJob,
     shared: &'a Shared,
-    targets: &'a Targets,
     pinger: Option<&'a Pinger>,
     states: BTreeMap<Ipv4Addr, State>,
-    asked: Instant,
+    /// Those that were not asked yet.
+    waiting: VecDeque<Ipv4Addr>,
+    /// Datagrams go by sockets of their own, so that each hears whether it was refused.
+    datagrams: Vec<(Ipv4Addr, UdpSocket)>,
+    /// When the sweep began: the time that its pace counts from.
+    begun: Instant,
+    /// When somebody was asked last.
+    last: Instant,
 }
 
 impl Batch<'_> {
-    fn run(&mut self, is_last: bool, report: &mut NudgeReport) -> io::Result<Option<Stop>> {
+    fn run(
+        &mut self,
+        pace: &mut Pace,
+        is_last: bool,
+        report: &mut NudgeReport,
+    ) -> io::Result<Option<Stop>> {
         let mut watch = Watch::start()?;
+        let mut changes = interface::Watch::start(self.job.interface, self.job.own.into())?;
         self.remember(&neighbor::table()?);
-        let datagrams = self.send()?;
         let mut inbox = Inbox::default();
         loop {
             if let Some(stop) = self.shared.stop() {
                 return Ok(Some(stop));
             }
+            if let Some(reason) = changes.lost()? {
+                return Ok(Some(Stop::Failed(reason)));
+            }
+            report.packets += self.ask(pace)?;
             let mut found = self.news(&mut watch)?;
-            found.extend(self.refusals(&datagrams));
+            found.extend(self.refusals());
             found.extend(self.echoes(&mut inbox));
             self.keep(found, report);
             if self.is_over(is_last) {
@@ -123,58 +175,65 @@ impl Batch<'_> {
             let sockets: Vec<_> = sockets.into_iter().flatten().collect();
             wait(&sockets, LOOK)?;
         }
-        report.unsure +=
-            self.states.values().filter(|state| matches!(state, State::Silent(Some(_)))).count()
-                as u64;
+        let unsure = |state: &&State| matches!(state, State::Silent { before: Some(_), .. });
+        report.unsure += self.states.values().filter(unsure).count() as u64;
         Ok(None)
     }
 
     /// Notes what the kernel knows already: such a neighbour is not asked for anew at once.
     fn remember(&mut self, table: &[Neighbor]) {
-        self.states = self.targets.iter().map(|ip| (ip, State::Silent(None))).collect();
+        let nothing = State::Silent { before: None, asked: None };
+        self.states = self.waiting.iter().map(|ip| (*ip, nothing)).collect();
         for neighbor in table.iter().filter(|neighbor| neighbor.interface == self.job.interface) {
             if let IpAddr::V4(ip) = neighbor.ip
                 && matches!(neighbor.standing, Standing::Present | Standing::Stale)
                 && let Some(state) = self.states.get_mut(&ip)
             {
-                *state = State::Silent(neighbor.mac);
+                *state = State::Silent { before: neighbor.mac, asked: None };
             }
         }
     }
 
-    /// Sends something to each address. Datagrams go by sockets of their own, so that each
-    /// hears whether it was refused.
-    fn send(&mut self) -> io::Result<Vec<(Ipv4Addr, UdpSocket)>> {
-        self.asked = Instant::now();
-        let mut datagrams = Vec::new();
+    /// Sends something to the next addresses, as many as the pace allows; gives back how
+    /// many those were.
+    fn ask(&mut self, pace: &mut Pace) -> io::Result<u64> {
+        let mut count = 0;
+        while !self.waiting.is_empty()
+            && pace.grant(u64::try_from(self.begun.elapsed().as_nanos()).unwrap_or(u64::MAX))
+        {
+            let Some(ip) = self.waiting.pop_front() else { break };
+            self.last = Instant::now();
+            if let Some(State::Silent { asked, .. }) = self.states.get_mut(&ip) {
+                *asked = Some(self.last);
+            }
+            self.nudge(ip)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    /// What cannot be sent to an address is not answered either.
+    fn nudge(&mut self, ip: Ipv4Addr) -> io::Result<()> {
+        let Some(pinger) = self.pinger else {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+            socket.set_nonblocking(true)?;
+            if socket.connect((ip, DISCARD)).and_then(|()| socket.send(&[])).is_ok() {
+                self.datagrams.push((ip, socket));
+            }
+            return Ok(());
+        };
         let mut outbox = Outbox::default();
-        for ip in self.states.keys() {
-            match self.pinger {
-                Some(pinger) => {
-                    outbox.push(pinger.request(1).as_ref(), Some(SocketAddr::from((*ip, 0))))
+        outbox.push(pinger.request(1).as_ref(), Some(SocketAddr::from((ip, 0))));
+        while !outbox.is_empty() && self.shared.stop().is_none() {
+            match outbox.send(pinger) {
+                Ok(0) => {
+                    wait(&[], Duration::from_millis(1))?;
                 }
-                None => {
-                    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-                    socket.set_nonblocking(true)?;
-                    // What cannot be sent is not answered either.
-                    if socket.connect((*ip, DISCARD)).and_then(|()| socket.send(&[])).is_ok() {
-                        datagrams.push((*ip, socket));
-                    }
-                }
+                Ok(_) => {}
+                Err(_) => outbox.skip(),
             }
         }
-        if let Some(pinger) = self.pinger {
-            while !outbox.is_empty() {
-                match outbox.send(pinger) {
-                    Ok(0) => {
-                        wait(&[], Duration::from_millis(1))?;
-                    }
-                    Ok(_) => {}
-                    Err(_) => outbox.skip(),
-                }
-            }
-        }
-        Ok(datagrams)
+        Ok(())
     }
 
     /// Who has answered the kernel.
@@ -189,8 +248,8 @@ impl Batch<'_> {
         for neighbor in news.iter().filter(|neighbor| neighbor.interface == self.job.interface) {
             let IpAddr::V4(ip) = neighbor.ip else { continue };
             match (self.states.get_mut(&ip), neighbor.standing) {
-                (Some(State::Silent(_)), Standing::Present) => found.push((ip, neighbor.mac)),
-                (Some(state @ State::Silent(_)), Standing::Silent) => *state = State::Gone,
+                (Some(State::Silent { .. }), Standing::Present) => found.push((ip, neighbor.mac)),
+                (Some(state @ State::Silent { .. }), Standing::Silent) => *state = State::Gone,
                 _ => {}
             }
         }
@@ -198,11 +257,11 @@ impl Batch<'_> {
     }
 
     /// Who has refused a datagram: it takes a host to do that.
-    fn refusals(&self, datagrams: &[(Ipv4Addr, UdpSocket)]) -> Vec<(Ipv4Addr, Option<MacAddr>)> {
+    fn refusals(&self) -> Vec<(Ipv4Addr, Option<MacAddr>)> {
         let mut room = [0; 1];
-        datagrams
+        self.datagrams
             .iter()
-            .filter(|(ip, _)| matches!(self.states.get(ip), Some(State::Silent(_))))
+            .filter(|(ip, _)| matches!(self.states.get(ip), Some(State::Silent { .. })))
             .filter(|(_, socket)| match socket.recv(&mut room) {
                 Ok(_) => true,
                 Err(error) => error.kind() == io::ErrorKind::ConnectionRefused,
@@ -228,11 +287,12 @@ impl Batch<'_> {
 
     fn keep(&mut self, found: Vec<(Ipv4Addr, Option<MacAddr>)>, report: &mut NudgeReport) {
         let mut news: Vec<Found> = Vec::new();
-        let took = self.asked.elapsed();
         // A host that answers without having been asked for was known to the kernel.
         let mut table: Option<Vec<Neighbor>> = None;
         for (ip, mac) in found {
-            let Some(State::Silent(before)) = self.states.insert(ip, State::Here) else { continue };
+            let Some(State::Silent { before, asked }) = self.states.insert(ip, State::Here) else {
+                continue;
+            };
             let mac = mac.or(before).or_else(|| {
                 let table = table.get_or_insert_with(|| neighbor::table().unwrap_or_default());
                 table
@@ -245,7 +305,9 @@ impl Batch<'_> {
             let answer = Answer {
                 mac,
                 // Within a second it is the first question that was answered.
-                rtt: (took < Duration::from_millis(900)).then_some(took),
+                rtt: asked
+                    .map(|asked| asked.elapsed())
+                    .filter(|took| *took < Duration::from_millis(900)),
                 prefix_len: Some(self.job.prefix_len),
                 ..Answer::of(ip.into(), Method::Neighbor)
             };
@@ -257,12 +319,15 @@ impl Batch<'_> {
 
     /// Whether there is nothing to wait for any more.
     fn is_over(&self, is_last: bool) -> bool {
-        let waited = self.asked.elapsed();
+        if !self.waiting.is_empty() {
+            return false;
+        }
+        let waited = self.last.elapsed();
         let mut silent = false;
         for state in self.states.values() {
             match state {
-                State::Silent(Some(_)) if waited < PROBED => return false,
-                State::Silent(_) => silent = true,
+                State::Silent { before: Some(_), .. } if waited < PROBED => return false,
+                State::Silent { .. } => silent = true,
                 State::Here | State::Gone => {}
             }
         }

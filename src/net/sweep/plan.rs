@@ -44,6 +44,8 @@ pub(super) struct Plan {
     pub(super) six: BTreeMap<u32, Vec<Ipv6Net>>,
     /// Parts of the subnets that are not asked at all, and why.
     pub(super) left_out: Vec<(IpNet, String)>,
+    /// Subnets at interfaces that have no carrier.
+    pub(super) dead: Vec<(IpNet, String)>,
 }
 
 /// Addresses that no host has.
@@ -105,7 +107,10 @@ impl Plan {
                 && hosts.number(*ip).is_some()
             {
                 self.own.insert((*ip).into(), *interface);
-                hosts = hosts.without(&Targets::all_of((*ip).into()));
+                // The machine answers itself there, which shows how long that takes.
+                if !ip.is_loopback() {
+                    hosts = hosts.without(&Targets::all_of((*ip).into()));
+                }
             }
         }
         let loopback = Targets::all_of(LOOPBACK);
@@ -120,7 +125,31 @@ impl Plan {
             let way = Way::Link(connected.interface, connected.source, subnet.prefix_len());
             self.add(net, subnet, way, part.within(&Targets::hosts_of(subnet)));
         }
+        hosts = self.without_dead_links(hosts, topology, is_direct);
         self.add(net, net, Way::Routed, hosts);
+    }
+
+    /// Takes away what lies at links without a carrier: the kernel would look for each of
+    /// these neighbours in vain, and fill its table with them.
+    fn without_dead_links(
+        &mut self,
+        mut hosts: Targets,
+        topology: &Topology,
+        is_direct: &impl Fn(Ipv4Addr) -> bool,
+    ) -> Targets {
+        for interface in topology
+            .interfaces()
+            .filter(|interface| !interface.up && interface.kind == Kind::Ethernet)
+        {
+            for subnet in interface.addresses.iter().filter_map(v4) {
+                let part = hosts.within(&Targets::all_of(subnet));
+                if part.get(0).is_some_and(is_direct) {
+                    hosts = hosts.without(&part);
+                    self.dead.push((subnet.trunc().into(), interface.name.clone()));
+                }
+            }
+        }
+        hosts
     }
 
     /// Adds the part of `net` that lies in `within`.
@@ -227,4 +256,137 @@ fn narrowest_first(topology: &Topology) -> Vec<(&Connected, Ipv4Net)> {
         (std::cmp::Reverse(subnet.prefix_len()), connected.metric)
     });
     subnets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(index: u32, name: &str, addresses: &[&str]) -> Interface {
+        Interface {
+            index,
+            name: name.to_owned(),
+            kind: match name {
+                "lo" => Kind::Loopback,
+                "wg0" => Kind::Other,
+                _ => Kind::Ethernet,
+            },
+            link: None,
+            mac: format!("bc:24:11:00:00:0{index}").parse().ok(),
+            up: true,
+            addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        }
+    }
+
+    fn machine() -> Topology {
+        let unplugged = Interface { up: false, ..interface(5, "eth1", &["198.51.100.10/24"]) };
+        Topology::of(vec![
+            unplugged,
+            interface(1, "lo", &["127.0.0.1/8"]),
+            interface(2, "eth0", &["192.0.2.10/24", "2001:db8::10/64"]),
+            interface(3, "docker0", &["172.17.0.1/16"]),
+            interface(4, "wg0", &["10.9.0.2/24"]),
+        ])
+    }
+
+    /// How subnets are divided, a line for each part.
+    fn divided(subnets: &[&str], exclude: &[&str]) -> String {
+        let read = |texts: &[&str]| -> Vec<IpNet> {
+            texts.iter().map(|text| text.parse().unwrap()).collect()
+        };
+        let plan = Plan::of(&read(subnets), &read(exclude), &machine(), |_| true);
+        let mut lines = Vec::new();
+        for part in &plan.parts {
+            let way = match part.way {
+                Way::Link(index, source, length) => format!("link {index} as {source}/{length}"),
+                Way::Routed => "routed".to_owned(),
+                Way::Loopback => "loopback".to_owned(),
+            };
+            lines.push(format!("{} {way}: {} addresses", part.net, part.targets.len()));
+        }
+        lines.extend(plan.own.iter().map(|(ip, index)| format!("own {ip} at {index}")));
+        lines.extend(plan.six.iter().map(|(index, nets)| format!("look for {nets:?} at {index}")));
+        lines.extend(plan.dead.iter().map(|(net, name)| format!("dead {net} at {name}")));
+        lines.extend(plan.left_out.iter().map(|(net, reason)| format!("not {net}: {reason}")));
+        lines.join("\n")
+    }
+
+    #[test]
+    fn a_subnet_at_a_link_is_asked_there_without_the_machine_itself() {
+        assert_eq!(
+            divided(&["192.0.2.0/24"], &[]),
+            "192.0.2.0/24 link 2 as 192.0.2.10/24: 253 addresses\nown 192.0.2.10 at 2"
+        );
+    }
+
+    #[test]
+    fn a_part_of_a_subnet_keeps_clear_of_the_edges_of_the_whole() {
+        assert_eq!(
+            divided(&["192.0.2.128/25"], &[]),
+            "192.0.2.128/25 link 2 as 192.0.2.10/24: 126 addresses"
+        );
+        // .63 and .64 are hosts of the /24, but the first and the last of what was named.
+        assert_eq!(
+            divided(&["192.0.2.255/32", "192.0.2.0/32", "192.0.2.7/32"], &[]),
+            "192.0.2.7/32 link 2 as 192.0.2.10/24: 1 addresses"
+        );
+    }
+
+    #[test]
+    fn a_wide_subnet_is_asked_at_links_and_beyond_them() {
+        assert_eq!(
+            divided(&["192.0.0.0/20"], &[]),
+            "192.0.2.0/24 link 2 as 192.0.2.10/24: 253 addresses\n192.0.0.0/20 routed: 3838 addresses\nown 192.0.2.10 at 2"
+        );
+    }
+
+    #[test]
+    fn bridges_of_guests_are_asked_where_they_are_named() {
+        assert!(
+            divided(&["172.17.0.0/24"], &[]).starts_with("172.17.0.0/24 link 3 as 172.17.0.1/16")
+        );
+    }
+
+    #[test]
+    fn a_tunnel_has_no_neighbours_to_ask_by_name() {
+        assert_eq!(
+            divided(&["10.9.0.0/24"], &[]),
+            "10.9.0.0/24 routed: 253 addresses\nown 10.9.0.2 at 4"
+        );
+    }
+
+    #[test]
+    fn nobody_is_asked_at_a_link_without_a_carrier() {
+        assert_eq!(divided(&["198.51.100.0/25"], &[]), "dead 198.51.100.0/24 at eth1");
+    }
+
+    #[test]
+    fn the_loopback_is_asked_whole() {
+        assert_eq!(
+            divided(&["127.0.0.0/29"], &[]),
+            "127.0.0.0/29 loopback: 6 addresses\nown 127.0.0.1 at 1"
+        );
+    }
+
+    #[test]
+    fn what_is_excluded_is_asked_nowhere_and_is_not_absent() {
+        assert_eq!(
+            divided(&["192.0.2.0/24", "192.0.2.0/25"], &["192.0.2.64/26", "192.0.2.10/32"]),
+            "192.0.2.0/24 link 2 as 192.0.2.10/24: 189 addresses\nnot 192.0.2.10/32: it is excluded\nnot 192.0.2.64/26: it is excluded"
+        );
+        assert_eq!(
+            divided(&["192.0.2.0/24"], &["192.0.0.0/16"]),
+            "not 192.0.2.0/24: it is excluded"
+        );
+    }
+
+    #[test]
+    fn hosts_of_ipv6_are_looked_for_where_their_subnet_lies() {
+        assert_eq!(
+            divided(&["2001:db8::/64"], &[]),
+            "own 2001:db8::10 at 2\nlook for [2001:db8::/64] at 2"
+        );
+        assert!(divided(&["2001:db8:1::/64"], &[]).starts_with("not 2001:db8:1::/64: it lies at"));
+        assert_eq!(divided(&["::1/128"], &[]), "");
+    }
 }

@@ -17,6 +17,8 @@ use crate::net::names::Directory;
 
 /// The shortest prefix of a subnet that is swept without being allowed to.
 pub const LARGEST: u8 = 16;
+/// The shortest prefix of a subnet that is swept at all: there is no larger private one.
+pub const HUGEST: u8 = 8;
 /// How long to listen to each address at least: hosts that save power answer late.
 pub const LINGER: Duration = Duration::from_millis(150);
 /// The same where there shall be no waiting.
@@ -141,14 +143,17 @@ impl Request {
                 }
                 continue;
             };
-            if v4.prefix_len() < LARGEST && !self.large {
-                return Err(SweepError::TooLarge(*net));
-            }
             if v4.network().is_multicast()
                 || v4.network().octets()[0] >= 240
                 || v4.broadcast().octets()[0] == 0
             {
                 return Err(SweepError::NotHosts(*net));
+            }
+            if v4.prefix_len() < HUGEST {
+                return Err(SweepError::Huge(*net));
+            }
+            if v4.prefix_len() < LARGEST && !self.large {
+                return Err(SweepError::TooLarge(*net));
             }
         }
         Ok(())
@@ -164,6 +169,9 @@ pub enum SweepError {
     /// A subnet is larger than it may be.
     #[error("cannot sweep {0}: it is larger than a /16; sweep parts of it, or allow large subnets")]
     TooLarge(IpNet),
+    /// A subnet is larger than any network is.
+    #[error("cannot sweep {0}: it is larger than a /8, as no network is; sweep parts of it")]
+    Huge(IpNet),
     /// There are no hosts in such a subnet.
     #[error("cannot sweep {0}: no host has such an address")]
     NotHosts(IpNet),

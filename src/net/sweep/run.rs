@@ -34,6 +34,8 @@ use crate::progress::Progress;
 const UNKNOWN: Duration = Duration::from_millis(100);
 /// The same beyond a router.
 const UNKNOWN_FAR: Duration = Duration::from_millis(500);
+/// Why silence proves nothing where a proxy answers.
+const PROXIED: &str = "a proxy answers for others, be they there or not";
 /// Connections a second where nothing else is told.
 const CONNECTIONS: u32 = 500;
 
@@ -108,7 +110,7 @@ async fn listen(
 /// What one engine brings home.
 enum Outcome {
     Link(LinkJob, io::Result<LinkReport>),
-    Nudge(NudgeJob, io::Result<NudgeReport>),
+    Nudge(NudgeJob, NudgeReport),
     Echo(EchoJob, Way, io::Result<EchoReport>),
     Six(SixJob, io::Result<SixReport>),
 }
@@ -118,6 +120,7 @@ struct Sweep {
     plan: Plan,
     topology: Topology,
     shared: Option<Shared>,
+    cancel: CancellationToken,
     /// Neighbours to ask for because resolvers are behind them.
     beside: BTreeMap<u32, BTreeSet<Ipv4Addr>>,
     /// Whether frames of our own may be sent.
@@ -132,6 +135,7 @@ impl Sweep {
             request,
             plan,
             topology,
+            cancel: shared.cancel.clone(),
             shared: Some(shared),
             beside: BTreeMap::new(),
             privileged,
@@ -161,8 +165,8 @@ impl Sweep {
             }
         }
         let multicast = if names.multicast { links.into_values().collect() } else { Vec::new() };
-        let finder =
-            Finder::start(Naming { directory: names.directory.clone(), multicast }, unproven);
+        let naming = Naming { directory: names.directory.clone(), multicast };
+        let finder = Finder::start(naming, unproven, self.cancel.clone());
         for ip in self.plan.own.keys() {
             finder.add_own(*ip);
         }
@@ -296,6 +300,7 @@ impl Sweep {
 
     /// Sets the engines to work and takes in what they bring.
     async fn work(&mut self) {
+        self.tell_dead_links();
         let mut jobs = JoinSet::new();
         let links = self.links();
         let privileged = self.privileged;
@@ -363,6 +368,16 @@ impl Sweep {
         }
     }
 
+    fn tell_dead_links(&mut self) {
+        for (net, name) in std::mem::take(&mut self.plan.dead) {
+            let reason = format!("{name}, at which it lies, has no carrier");
+            let message =
+                format!("it cannot be swept: {reason}; plug it in, or sweep another subnet");
+            self.say(Diagnostic::error("sweep_failed", net.to_string(), message));
+            self.plan.left_out.push((net, reason));
+        }
+    }
+
     fn say(&mut self, diagnostic: Diagnostic) {
         self.report.diagnostics.push(diagnostic);
     }
@@ -376,6 +391,7 @@ impl Sweep {
                 let nudge = NudgeJob {
                     interface: job.interface,
                     name: job.name,
+                    own: job.own.ip,
                     prefix_len: job.prefix_len,
                     targets: job.targets,
                 };
@@ -445,15 +461,14 @@ impl Sweep {
 
     fn take_link(&mut self, job: &LinkJob, report: LinkReport) {
         let stopped = self.stopped(&job.name, report.stop.as_ref());
-        let proxied = (!report.proxies.is_empty())
-            .then(|| "a proxy answers for others, be they there or not".to_owned());
+        let proxied = (!report.proxies.is_empty()).then(|| PROXIED.to_owned());
         let lossy = (report.missing > 0.02).then(|| {
             format!(
                 "the network loses so much that about {:.0} hosts may have been missed",
                 report.missing.max(1.0)
             )
         });
-        self.tell_proxies(&report);
+        self.tell_proxies(&report.proxies, &report.answers);
         self.report.packets += report.packets;
         let gap = stopped.or(proxied).or(lossy);
         let complete = report.asked == u64::from(job.targets.len());
@@ -463,22 +478,21 @@ impl Sweep {
             Some(&job.name),
             &report.answers,
             gap,
-            complete.then_some(report.asked).is_none().then_some(report.asked),
+            (!complete).then_some(report.asked),
         );
         self.report.answers.extend(report.answers);
     }
 
-    fn tell_proxies(&mut self, report: &LinkReport) {
-        for mac in &report.proxies {
-            let held = report.answers.iter().filter(|answer| answer.mac == Some(*mac)).count();
+    fn tell_proxies(&mut self, proxies: &BTreeSet<MacAddr>, answers: &[Answer]) {
+        for mac in proxies {
+            let held = answers.iter().filter(|answer| answer.mac == Some(*mac)).count();
             let message = format!(
                 "it answers ARP for {held} addresses of others: proxy ARP, or one host with very many addresses; the MAC addresses of these hosts are not known"
             );
             self.say(Diagnostic::warning("proxy_arp", mac.to_string(), message));
         }
-        for answer in report.answers.iter().filter(|answer| !answer.rivals.is_empty()) {
-            let macs: Vec<String> =
-                answer.mac.iter().chain(&answer.rivals).map(MacAddr::to_string).collect();
+        for answer in answers.iter().filter(|answer| !answer.rivals.is_empty()) {
+            let macs: Vec<String> = answer.macs().map(|mac| mac.to_string()).collect();
             let message = format!(
                 "{} claim this address; give all but one of them another",
                 macs.join(" and ")
@@ -522,26 +536,21 @@ impl Sweep {
         }
     }
 
-    fn take_nudge(&mut self, job: &NudgeJob, report: io::Result<NudgeReport>) {
-        let report = report.unwrap_or_else(|error| NudgeReport {
-            stop: Some(Stop::Failed(format!(
-                "{} cannot be swept without privileges: {error}",
-                job.name
-            ))),
-            ..NudgeReport::default()
-        });
+    fn take_nudge(&mut self, job: &NudgeJob, report: NudgeReport) {
         let by = if report.echo { "echo requests" } else { "empty datagrams" };
         let message = format!(
-            "it is swept by way of the kernel's neighbours ({by}), slowly: frames of our own need CAP_NET_RAW; give it, or run as root"
+            "it is swept by way of the kernel's neighbours ({by}): slower, and blind to duplicate addresses and to most of IPv6; frames of our own need CAP_NET_RAW, so give it, or run as root"
         );
         self.say(Diagnostic::note("sweep_unprivileged", &job.name, message));
+        self.tell_proxies(&report.proxies, &report.answers);
+        let proxied = (!report.proxies.is_empty()).then(|| PROXIED.to_owned());
         let unsure = (report.unsure > 0).then(|| {
             format!(
                 "the kernel knew {} addresses from before that did not show again",
                 report.unsure
             )
         });
-        let gap = self.stopped(&job.name, report.stop.as_ref()).or(unsure);
+        let gap = self.stopped(&job.name, report.stop.as_ref()).or(proxied).or(unsure);
         self.report.packets += report.packets;
         let index = job.interface;
         self.swept(
@@ -643,11 +652,15 @@ impl Sweep {
         for (ip, index) in &self.plan.own {
             let Some(interface) = self.topology.interface(*index) else { continue };
             let net = interface.addresses.iter().find(|net| net.addr() == *ip);
-            self.report.answers.push(Answer {
+            let asked = self.report.answers.iter().find(|answer| answer.ip == *ip);
+            let own = Answer {
+                method: Method::Own,
                 mac: interface.mac,
                 prefix_len: net.map(IpNet::prefix_len),
-                ..Answer::of(*ip, Method::Own)
-            });
+                ..asked.cloned().unwrap_or_else(|| Answer::of(*ip, Method::Own))
+            };
+            self.report.answers.retain(|answer| answer.ip != *ip);
+            self.report.answers.push(own);
         }
     }
 
@@ -683,6 +696,7 @@ impl Sweep {
                 _ => Duration::ZERO,
             };
             let names = finder.finish(patience).await;
+            self.report.interrupted |= self.cancel.is_cancelled();
             for answer in &mut self.report.answers {
                 let dns = names.dns.get(&answer.ip).map(|name| (name, NameSource::Dns));
                 let mdns = names.mdns.get(&answer.ip).map(|name| (name, NameSource::Mdns));
@@ -695,6 +709,7 @@ impl Sweep {
             self.report.left_out.push((*net, reason.clone()));
         }
         let report = &mut self.report;
+        report.left_out.sort();
         report.answers.sort_by_key(|answer| (answer.ip, answer.method));
         report.answers.dedup_by_key(|answer| answer.ip);
         report

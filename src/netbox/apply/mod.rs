@@ -76,7 +76,6 @@ pub(super) async fn apply(
     let steps = waves.iter().map(|wave| wave.steps.len() as u64).sum();
     let lanes = how.lanes.clamp(1, MOST_LANES);
     let run = Run {
-        how,
         lanes,
         writer: Writer {
             api,
@@ -114,7 +113,6 @@ pub(super) async fn apply(
 
 /// A plan at work.
 struct Run<'r> {
-    how: &'r How,
     lanes: usize,
     writer: Writer<'r>,
     ledger: Mutex<Ledger<'r>>,

@@ -140,7 +140,7 @@ pub(super) fn lanes<'p>(
             lane.sort_by_key(|(group, _)| *group);
             lane.into_iter()
                 .flat_map(|(_, mut items)| {
-                    items.sort_by(|a, b| a.order().cmp(&b.order()));
+                    items.sort_by_key(Item::order);
                     items
                 })
                 .collect()

@@ -180,6 +180,11 @@ impl Sheet {
         self.columns(version).find(|column| column.field == field)
     }
 
+    /// Whether a field refers to objects of several kinds, by a kind and an id.
+    pub(super) fn has_generic(&self, version: Version) -> bool {
+        self.columns(version).any(|column| column.shape.is_generic())
+    }
+
     /// What to ask for with `fields=` to read everything.
     pub(super) fn reading(&self, version: Version) -> String {
         let all: Vec<Field> = self.columns(version).map(|column| column.field).collect();

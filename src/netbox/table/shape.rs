@@ -74,6 +74,11 @@ pub(in super::super) enum Blank {
 pub(in super::super) type Body = Map<String, Json>;
 
 impl Shape {
+    /// Whether it is a pair of a kind and an id.
+    pub(in super::super) const fn is_generic(self) -> bool {
+        matches!(self, Shape::Generic(_) | Shape::Scope)
+    }
+
     /// The names in JSON that a field of this shape stands under.
     pub(in super::super) fn names(self, name: &str) -> Vec<String> {
         match self {

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map, Value as Json};
+use serde_json::{Map, Value as Json, json};
 
 use super::world::{Pve, Release};
 use super::{Refusal, SECRET, TOKEN_ID};
 
 /// What the role PVEAuditor holds; `VM.GuestAgent.Audit` belongs to it since 9.
-pub(crate) const AUDITOR: [&str; 6] =
+pub(super) const AUDITOR: [&str; 6] =
     ["Datastore.Audit", "Pool.Audit", "SDN.Audit", "Sys.Audit", "VM.Audit", "VM.GuestAgent.Audit"];
 
 /// Paths for which the server always answers when the token holds anything there.
@@ -39,7 +39,9 @@ impl Token {
 
     /// Takes a privilege away wherever it is held.
     pub(crate) fn revoke(&mut self, privilege: &str) {
-        self.acl.values_mut().for_each(|(held, _)| drop(held.remove(privilege)));
+        for (held, _) in self.acl.values_mut() {
+            held.remove(privilege);
+        }
     }
 
     /// What is held on a path, each with whether it reaches below.
@@ -98,6 +100,19 @@ impl Pve {
         }
         let listed = privileges.join("|");
         Err(Refusal::new(403, format!("Permission check failed ({path}, {listed})")))
+    }
+
+    /// The answer of `/access/acl`: every entry, but only for those who may audit access.
+    pub(super) fn entries(&self, token: &Token) -> Json {
+        if !self.may(token, "/access", &["Sys.Audit"]) {
+            return Json::Array(Vec::new());
+        }
+        let entry = |(path, (held, propagate)): (&String, &(BTreeSet<String>, bool))| {
+            let role = if held.is_empty() { "NoAccess" } else { "Agent" };
+            json!({ "path": path, "type": "token", "ugid": TOKEN_ID, "roleid": role,
+                    "propagate": u8::from(*propagate) })
+        };
+        token.acl.iter().map(entry).collect()
     }
 
     /// The answer of `/access/permissions`: paths without any privilege are left out.

@@ -21,7 +21,7 @@ use crate::net::frame::v4::{self, Says, Segment};
 use crate::net::frame::{self, ArpQuestion, Heard, Station};
 use crate::net::interface;
 use crate::net::socket::{
-    Check, Clock, Filter, Inbox, LinkSocket, Listen, Load, Outbox, attach, wait,
+    Check, Clock, Filter, Inbox, LinkSocket, Listen, Load, Outbox, attach, drop_ordinary, wait,
 };
 use follow::{Due, Follow};
 
@@ -58,7 +58,7 @@ const PART: u32 = 1 << 16;
 /// A MAC address that answers for so many addresses is asked whether it answers for any.
 const MANY: usize = 3;
 /// One that answers for so many is taken for a proxy in any case.
-const TOO_MANY: usize = 16;
+pub(super) const TOO_MANY: usize = 16;
 /// An address of no network (RFC 5737): whoever answers for it answers for all.
 const NOWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
@@ -129,7 +129,12 @@ impl Door {
 /// A port of our own at which the kernel drops everything unseen.
 fn silent_port(ip: Ipv4Addr) -> io::Result<(Socket, u16)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
-    attach(&socket, &Filter::nothing())?;
+    // Some kernels let nobody but an administrator put a filter on a socket of TCP; what
+    // then passes is answered by the kernel with a reset, as any wish for a connection is.
+    if let Err(error) = attach(&socket, &Filter::nothing()) {
+        tracing::debug!(%error, "a port is kept silent by the time to live alone");
+        drop_ordinary(&socket)?;
+    }
     socket.bind(&SocketAddr::from((ip, 0)).into())?;
     socket.listen(1)?;
     let port = socket.local_addr()?.as_socket().map_or(0, |address| address.port());
@@ -552,7 +557,7 @@ impl<'a> Sweep<'a> {
                 answer.mac = Some(answer.rivals.swap_remove(owner));
             }
             answer.rivals.retain(|mac| !is_proxy(mac));
-            answer.rivals.sort_unstable();
+            answer.rank();
             answer.proxied = answer.mac.as_ref().is_some_and(is_proxy);
         }
         report.proxies.extend(proxies);

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use canary::{Back, Canaries, Sent};
 use loss::Losses;
-use pace::Pace;
+pub(super) use pace::Pace;
 pub use pace::Rate;
 use trips::Trips;
 

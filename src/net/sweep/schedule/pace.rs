@@ -36,7 +36,7 @@ pub enum Rate {
 
 /// The bucket and its rate.
 #[derive(Debug, Clone)]
-pub(super) struct Pace {
+pub(in crate::net::sweep) struct Pace {
     /// None: no limit.
     rate: Option<f64>,
     ceiling: f64,
@@ -49,7 +49,7 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(rate: Rate) -> Self {
+    pub(in crate::net::sweep) fn new(rate: Rate) -> Self {
         let (rate, ceiling) = match rate {
             Rate::Adaptive => (Some(GENTLE), CEILING),
             Rate::AtMost(rate) => (Some(f64::from(rate.max(1))), f64::from(rate.max(1))),
@@ -70,7 +70,7 @@ impl Pace {
     }
 
     /// Whether a packet may leave now; takes its token.
-    pub(super) fn grant(&mut self, now: Nanos) -> bool {
+    pub(in crate::net::sweep) fn grant(&mut self, now: Nanos) -> bool {
         let Some(rate) = self.rate else { return true };
         self.refill(rate, now);
         if self.tokens < 1.0 {
@@ -88,7 +88,7 @@ impl Pace {
 
     /// When the next packets may leave. At higher rates several go together, so that the
     /// waiting does not cost more than the sending.
-    pub(super) fn next_grant(&self) -> Nanos {
+    pub(in crate::net::sweep) fn next_grant(&self) -> Nanos {
         let Some(rate) = self.rate else { return 0 };
         let together = (rate * 0.001).clamp(1.0, BURST / 2.0);
         let missing = (together - self.tokens).max(0.0);

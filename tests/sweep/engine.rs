@@ -1,15 +1,10 @@
-//! Sweeps of a network in namespaces, from the request to the report.
-
-mod lab;
+//! Sweeps from the request to the report.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lab::Lab;
-use lab::responder::{Network, Player};
-use lab::wire;
 use netbox_agent::domain::mac::MacAddr;
 use netbox_agent::net::names::Directory;
 use netbox_agent::net::neighbor::{self, Standing};
@@ -18,33 +13,8 @@ use netbox_agent::net::sweep::{self, Method, NameSource, Names, Report, Request}
 use netbox_agent::progress::Silent;
 use tokio_util::sync::CancellationToken;
 
-/// The blocks of vendors, by turns.
-const BLOCKS: [[u8; 3]; 4] =
-    [[0xbc, 0x24, 0x11], [0xb8, 0x27, 0xeb], [0x00, 0x1b, 0x21], [0x00, 0x11, 0x32]];
-
-fn mac(number: u32) -> [u8; 6] {
-    let [_, a, b, c] = number.to_be_bytes();
-    let [d, e, f] = BLOCKS[number as usize % BLOCKS.len()];
-    [d, e, f, a, b, c]
-}
-
-/// So many hosts, spread over the addresses behind a base.
-fn players(base: [u8; 4], room: u32, count: u32) -> Vec<Player> {
-    let base = u32::from(Ipv4Addr::from(base));
-    (0..count)
-        .map(|number| Player::new((base + 2 + number * (room - 4) / count).into(), mac(number)))
-        .collect()
-}
-
-/// A /24 with 28 hosts that answer after a millisecond.
-fn home() -> Network {
-    Network {
-        players: players([10, 77, 0, 0], 254, 28),
-        delay: Duration::from_millis(1),
-        jitter: Duration::from_micros(200),
-        ..Network::default()
-    }
-}
+use crate::home;
+use crate::network::{Lab, Network, Player, crowd, mac, wire};
 
 fn request(subnet: &str) -> Request {
     Request::of(vec![subnet.parse().expect("a subnet")])
@@ -160,7 +130,7 @@ fn hosts_that_sleep_are_waited_for() {
 fn a_network_that_bears_little_is_still_seen_whole() {
     let network = Network {
         capacity: Some((2_000.0, 64.0)),
-        players: players([10, 77, 0, 0], 1022, 100),
+        players: crowd([10, 77, 0, 0], 1022, 100),
         ..home()
     };
     let players = network.players.clone();
@@ -229,7 +199,7 @@ fn a_silent_network_leaves_the_kernels_neighbours_as_they_were() {
 fn disturb(what: &[&str]) -> Option<Report> {
     let lab = Lab::build(
         &["10.77.0.1/22"],
-        Network { players: players([10, 77, 0, 0], 1022, 300), ..home() },
+        Network { players: crowd([10, 77, 0, 0], 1022, 300), ..home() },
     )?;
     let begun = Instant::now();
     let report = std::thread::scope(|scope| {
@@ -280,7 +250,7 @@ fn a_subnet_that_vanishes_ends_the_sweep_with_what_was_found() {
 
 #[test]
 fn a_sweep_that_is_cancelled_ends_at_once_with_what_was_found() {
-    let network = Network { players: players([10, 77, 0, 0], 1022, 300), ..home() };
+    let network = Network { players: crowd([10, 77, 0, 0], 1022, 300), ..home() };
     let Some(lab) = Lab::build(&["10.77.0.1/22"], network) else { return };
     let (report, took) = lab.inside(async || {
         let cancel = CancellationToken::new();
@@ -391,7 +361,7 @@ fn a_proxy_for_few_is_recognised_by_answering_for_nobody() {
 fn a_subnet_beyond_a_router_is_asked_by_echo_and_has_no_macs() {
     let mut network = home();
     let router = network.players[0].ip;
-    let mut far = players([10, 88, 0, 0], 254, 20);
+    let mut far = crowd([10, 88, 0, 0], 254, 20);
     for (number, player) in far.iter_mut().enumerate() {
         player.behind = Some(router);
         player.open = [443].into();
@@ -502,7 +472,7 @@ fn known_hosts_are_asked_alone_and_excluded_ones_never() {
 
 #[test]
 fn a_large_network_is_found_whole_without_a_limit() {
-    let network = Network { players: players([10, 77, 0, 0], 65_000, 3_000), ..home() };
+    let network = Network { players: crowd([10, 77, 0, 0], 65_000, 3_000), ..home() };
     let players = network.players.clone();
     let Some(lab) = Lab::build(&["10.77.0.1/16"], network) else { return };
     let report = sweep(
