@@ -125,7 +125,7 @@ impl Report {
                 "node_offline",
                 key,
                 format!(
-                    "it is offline: what is known of it and of its {guests} guests stays as it is"
+                    "it is offline: what is known of it and of its {guests} guests stays as it is; if it is gone for good, take it out of the cluster (pvecm delnode)"
                 ),
             );
             return;
