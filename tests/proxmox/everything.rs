@@ -94,7 +94,7 @@ fn shown(made: &Made, live: &Live, fields: &[Field]) -> String {
     for field in fields {
         let names = made.names(live, *field);
         let value = if names.is_empty() { made.text(live, *field) } else { names.join(", ") };
-        if !value.is_empty() && value != "null" {
+        if !matches!(value.as_str(), "" | "-") {
             write!(text, "\n    {field}: {value}").unwrap();
         }
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use netbox_agent::config;
 use netbox_agent::domain::object::{Field, Kind, ObjectRef};
@@ -62,7 +62,8 @@ async fn logged() -> Option<u64> {
     let (url, token) = netbox()?;
     let url = format!("{}/api/core/object-changes/?limit=1", url.trim_end_matches('/'));
     let token = SecretString::from(format!("Token {token}"));
-    let client = Client::new(Options::default()).unwrap();
+    let options = Options { timeout: Duration::from_secs(600), ..Options::default() };
+    let client = Client::new(options).unwrap();
     let request = client.get(url.parse().unwrap());
     let answer = request.secret_header(header::AUTHORIZATION, &token).send().await.unwrap();
     Some(answer.json::<Json>().unwrap()["count"].as_u64().unwrap())
@@ -169,7 +170,9 @@ impl Lab {
         let mut text =
             format!("[agent]\nname = {:?}\nstate_dir = {:?}\n", self.agent(), self.path("state"));
         if let Some((url, token)) = netbox() {
-            text.push_str(&format!("[netbox]\nurl = {url:?}\ntoken = {token:?}\n"));
+            text.push_str(&format!(
+                "[netbox]\nurl = {url:?}\ntoken = {token:?}\ntimeout = \"10m\"\n"
+            ));
             text.push_str(&format!(
                 "[defaults]\nsite = {:?}\nvrf = {:?}\n",
                 self.salt.name("Main"),

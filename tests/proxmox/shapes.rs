@@ -71,6 +71,7 @@ async fn a_guest_that_makes_no_sense_costs_itself_alone() {
         Broken::Status(400, "Parameter verification failed.".to_owned()),
         Broken::Status(404, String::new()),
         Broken::Status(596, "Connection timed out".to_owned()),
+        Broken::Status(503, "Service Unavailable".to_owned()),
         Broken::Cut,
     ]);
     let all = configured(&told(cluster(&Salt::default(), Release::V8_4, 2, 8)).await);

@@ -125,7 +125,7 @@ impl Report {
                 "node_offline",
                 key,
                 format!(
-                    "it is offline: what is known of it and of its {guests} guests stays as it is"
+                    "it is offline: what is known of it and of its {guests} guests stays as it is; if it is gone for good, take it out of the cluster (pvecm delnode)"
                 ),
             );
             return;
@@ -319,14 +319,17 @@ impl Report {
                 self.gap(scene.key(format_args!("{keys}")), "listing", why);
             }
         }
-        self.hidden_guests(scene);
+        self.hidden_guests(scene, survey);
     }
 
     /// Guests that are excepted from what the token may see, and those that were listed
     /// but not shown.
-    fn hidden_guests(&mut self, scene: &Scene<'_>) {
+    fn hidden_guests(&mut self, scene: &Scene<'_>, survey: &Survey) {
+        let listed: BTreeSet<String> =
+            survey.guests.iter().map(|guest| guest.vmid.to_string()).collect();
         let hidden = scene.rights.exceptions("/vms", &["VM.Audit"]);
-        let hidden: BTreeSet<String> = hidden.into_iter().map(str::to_owned).collect();
+        let hidden: BTreeSet<String> =
+            hidden.into_iter().map(str::to_owned).filter(|vmid| !listed.contains(vmid)).collect();
         for vmid in hidden.iter().filter_map(|vmid| vmid.parse().ok()) {
             for guest in [Guest::Qemu, Guest::Lxc] {
                 self.gap(scene.guest(guest, vmid), "listing", "the token lacks VM.Audit on it");

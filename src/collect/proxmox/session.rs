@@ -303,15 +303,18 @@ impl<'a> Session<'a> {
             }
             sent = self.send(&self.endpoints[index], call) => sent,
         };
-        match sent {
-            Ok(response) if response.status.is_success() => Tried::Done(read(&response)),
-            Ok(response) => self.refusal(&response, call),
-            // A server that ends its answer in the middle may have stumbled over what was
-            // asked for alone: it is given up only when it ends others so as well.
-            Err(error) if is_cut(&error) && self.lives(index).await => {
-                Tried::Done(Err(Miss::Failed("the answer was cut in the middle".into())))
+        let tried = match &sent {
+            Ok(response) if response.status.is_success() => Tried::Done(read(response)),
+            Ok(response) => self.refusal(response, call),
+            Err(error) => self.fault(error, call),
+        };
+        match tried {
+            // It may have stumbled over what was asked for alone: it is given up only when
+            // it does not answer anything else either.
+            Tried::Elsewhere(why) if call.node.is_some() && self.lives(index).await => {
+                Tried::Done(Err(Miss::Failed(why)))
             }
-            Err(error) => self.fault(&error, call),
+            tried => tried,
         }
     }
 
