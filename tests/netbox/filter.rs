@@ -100,8 +100,8 @@ fn unkept(version: Version, kind: Kind, base: &str, lookup: &str) -> Result<(), 
     if field.is_some_and(|field| matches!(field.shape, Shape::Unkept(_))) {
         return Err(Refusal::Unkept(format!("the filter `{base}`")));
     }
-    let anywhere = UNKEPT_ANYWHERE.contains(&base) && !other;
-    if anywhere || def.unkept_filters.contains(&base) {
+    let among = |words: &str| words.split(' ').any(|word| word == base);
+    if among(def.unkept_filters) || (among(UNKEPT_ANYWHERE) && !other) {
         return Err(Refusal::Unkept(format!("the filter `{base}`")));
     }
     if matches!(lookup, "regex" | "iregex" | "any") {
