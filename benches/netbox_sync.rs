@@ -7,7 +7,9 @@
 //!
 //! Takes a NetBox that may be filled: every host is a device with two interfaces, each
 //! with a MAC address and an IP address, and its primaries. The plain client writes a
-//! sample of as many hosts as it can in reasonable time.
+//! sample of as many hosts as it can in reasonable time. Where the environment names no
+//! NetBox, the stand-in takes its place in a process of its own; its times say something
+//! of the agent, and nothing of NetBox.
 
 #![expect(
     clippy::unwrap_used,
@@ -16,11 +18,17 @@
     reason = "a bench prints, and ends where it cannot go on"
 )]
 
+#[path = "../tests/netbox/mod.rs"]
+mod netbox;
+
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use netbox::{StandIn, TOKEN, Version as StandInVersion};
 use netbox_agent::config;
 use netbox_agent::domain::coverage::Covered;
 use netbox_agent::domain::desire::desire;
@@ -66,12 +74,27 @@ impl Journal for Unrecorded {
     }
 }
 
+/// As which argument this program becomes the stand-in.
+const STANDIN: &str = "--serve-as-the-stand-in";
+
 fn main() {
-    let variable = |name: &str| std::env::var(name).ok();
-    let (Some(url), Some(token)) = (variable("NETBOX_URL"), variable("NETBOX_TOKEN")) else {
-        eprintln!("skipped: set NETBOX_URL and NETBOX_TOKEN to a NetBox that may be filled");
+    if std::env::args().any(|argument| argument == STANDIN) {
+        let standin = StandIn::start(StandInVersion::V4_6);
+        println!("{}", standin.url());
+        standin.wait();
         return;
+    }
+    let variable = |name: &str| std::env::var(name).ok();
+    let named = variable("NETBOX_URL").zip(variable("NETBOX_TOKEN"));
+    let standin = named.is_none().then(Served::start);
+    let (url, token) = match (&named, &standin) {
+        (Some((url, token)), _) => (url.clone(), token.clone()),
+        (None, Some(served)) => (served.url.clone(), TOKEN.to_owned()),
+        (None, None) => return,
     };
+    if standin.is_some() {
+        println!("NETBOX_URL and NETBOX_TOKEN name no NetBox: this is the STAND-IN, not NetBox");
+    }
     let mut numbers = std::env::args().skip(1).filter_map(|argument| argument.parse().ok());
     let hosts: u32 = numbers.next().unwrap_or(1_000);
     let sample: u32 = numbers.next().unwrap_or(20);
@@ -80,6 +103,33 @@ fn main() {
         .build()
         .unwrap()
         .block_on(run(&url, &token, hosts, sample));
+}
+
+/// The stand-in in a process of its own, so that what it takes is not counted as the agent's.
+struct Served {
+    process: Child,
+    url: String,
+}
+
+impl Served {
+    fn start() -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .arg(STANDIN)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut url = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut url).unwrap();
+        Served { process, url: url.trim().to_owned() }
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }
 
 async fn run(url: &str, token: &str, hosts: u32, sample: u32) {
@@ -97,12 +147,14 @@ async fn run(url: &str, token: &str, hosts: u32, sample: u32) {
     let netbox = NetBox::connect(&config, &policy.instance).await.unwrap();
     println!("NetBox {} at {url}", netbox.version());
     let observations = observations(hosts);
-
     let mut memory = Memory::default();
     let first = sync(&netbox, &observations, &policy, &mut memory).await;
     first.tell("first sync", hosts);
     let second = sync(&netbox, &observations, &policy, &mut memory).await;
     second.tell("second sync", hosts);
+    let tenth = changed(observations, hosts / 10);
+    let third = sync(&netbox, &tenth, &policy, &mut memory).await;
+    third.tell(&format!("sync with {} of {hosts} changed", hosts / 10), hosts);
     println!("peak memory of this process: {} MB", peak_memory() / 1024);
 
     if sample > 0 {
@@ -268,6 +320,18 @@ fn observations(hosts: u32) -> Vec<Observation> {
         all.push(observation(Thing::Host(Box::new(host))));
     }
     all
+}
+
+/// The same with another description of the first so many hosts.
+fn changed(mut observations: Vec<Observation>, hosts: u32) -> Vec<Observation> {
+    let hosts = hosts as usize;
+    let all = observations.iter_mut().filter_map(|observation| match &mut observation.thing {
+        Thing::Host(host) => Some(host),
+        _ => None,
+    });
+    all.take(hosts)
+        .for_each(|host| host.facts.text(HostAttribute::Description, "on another shelf"));
+    observations
 }
 
 /// Writes hosts as most clients do: looks for each object, writes it alone, goes on.

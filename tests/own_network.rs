@@ -1,5 +1,7 @@
 //! The network that tests play, as the kernel sees it: independent of the code under test.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where it cannot go on")]
+
 mod network;
 
 use std::io::ErrorKind;

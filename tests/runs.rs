@@ -252,3 +252,53 @@ fn observations_can_be_saved_and_replayed_byte_for_byte() {
     let explained = agent.run(&["explain", "192.0.2.2", "--from", saved]);
     assert!(explained.out.contains("mac:00:1b:21:00:00:02 (strong)"), "{}", explained.out);
 }
+
+#[test]
+fn a_run_and_its_replay_print_and_make_the_same() {
+    let agent = Agent::new("");
+    let seen = sweep(1..9, true).replace(
+        "\"version\":1,\"authority\"",
+        "\"version\":1,\"at\":\"2026-01-15T12:00:00Z\",\"authority\"",
+    );
+    agent.says(&seen, 0);
+    let saved = agent.path("saved.jsonl");
+    let saved = saved.to_str().unwrap();
+    assert_eq!(agent.run(&["collect", "--save", saved]).code, 0);
+    let printed = |arguments: &[&str]| {
+        let end = agent.run(arguments);
+        assert_eq!(end.code, 0, "{arguments:?}: {}", end.err);
+        // A plan tells when it was made.
+        let lines = end.out.lines().filter(|line| !line.trim_start().starts_with("\"made\":"));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    for verb in [
+        &["plan", "--format", "json"][..],
+        &["plan"],
+        &["explain", "192.0.2.2"],
+        &["explain", "h003", "--format", "json"],
+        &["ambiguities"],
+        &["collect"],
+    ] {
+        let replayed = [verb, &["--from", saved]].concat();
+        assert_eq!(printed(verb), printed(&replayed), "{verb:?}");
+    }
+    // Another agent that hears the file alone makes the same inventory.
+    let other = Agent::new("");
+    assert_eq!(other.run(&["sync", "--from", saved]).code, 0);
+    agent.sync(0);
+    for format in ["json", "csv", "markdown"] {
+        let inventory = |agent: &Agent| agent.run(&["inventory", "--format", format]).out;
+        assert_eq!(inventory(&agent), inventory(&other), "{format}");
+    }
+    // Split over several files in another order it is the same still.
+    let lines: Vec<String> =
+        std::fs::read_to_string(saved).unwrap().lines().map(str::to_owned).collect();
+    let (a, b) = (agent.path("a.jsonl"), agent.path("b.jsonl"));
+    std::fs::write(&a, lines[4..].join("\n")).unwrap();
+    std::fs::write(&b, lines[..4].join("\n")).unwrap();
+    let parts = [a.to_str().unwrap(), b.to_str().unwrap()];
+    assert_eq!(
+        printed(&["inventory", "--format", "json", "--from", saved]),
+        printed(&["inventory", "--format", "json", "--from", parts[0], "--from", parts[1]])
+    );
+}

@@ -9,6 +9,8 @@ use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::plan::{PlanFormat, json};
 use super::session::{Access, FromArgs, failure, open};
+use crate::domain::identity::Identifier;
+use crate::domain::settings::Bind;
 use crate::engine;
 
 /// The arguments of `ambiguities`.
@@ -27,6 +29,8 @@ struct Question<'a> {
     code: &'a str,
     question: &'a str,
     parties: Vec<&'a str>,
+    /// Rules for the configuration, each of which settles it.
+    answers: Vec<String>,
 }
 
 pub(super) async fn run(args: &AmbiguitiesArgs, console: &Console) -> Result<Exit, Failure> {
@@ -42,22 +46,40 @@ pub(super) async fn run(args: &AmbiguitiesArgs, console: &Console) -> Result<Exi
                 code: one.code,
                 question: &one.question,
                 parties: one.parties.iter().map(String::as_str).collect(),
+                answers: one.answers.iter().map(|rule| format!("[[bind]]\n{rule}")).collect(),
             })
             .collect();
         return console.print(format_args!("{}\n", json(&questions)?)).map(|()| Exit::Done);
     }
     let mut text = String::new();
     for one in &all {
-        let quoted: Vec<String> = one.parties.iter().map(|party| format!("{party:?}")).collect();
         let _ = writeln!(text, "{} {}\n    {}", one.id, one.code, one.question);
-        let _ = writeln!(
-            text,
-            "    settle it in the configuration, with join if it is one thing, else split:"
-        );
-        let _ = writeln!(text, "    [[bind]]\n    join = [{}]\n", quoted.join(", "));
+        let first = match one.answers.len() {
+            0 => "    no rule can settle it: it is so in the network\n",
+            1 => "    if this is so, it settles it in the configuration:\n",
+            _ => "    whichever of these is so settles it in the configuration:\n",
+        };
+        text.push_str(first);
+        for rule in &one.answers {
+            let _ = writeln!(text, "    # {}\n    [[bind]]\n    {rule}", meaning(rule));
+        }
+        text.push('\n');
     }
     if all.is_empty() {
         text.push_str("Nothing is ambiguous.\n");
     }
     console.print(text).map(|()| Exit::Done)
+}
+
+/// What a person says with a rule.
+fn meaning(rule: &Bind) -> &'static str {
+    let is_object = |side: &Identifier| matches!(side, Identifier::Object(..));
+    match rule {
+        Bind::Join(sides) if sides.iter().any(is_object) => "it is this object",
+        Bind::Join(_) => "they are one thing",
+        Bind::Split(sides) if sides.len() == 1 => "many things carry it: it is no evidence",
+        Bind::Split(sides) if sides.iter().any(is_object) => "it is not this object",
+        Bind::Split(_) => "they are different things",
+        Bind::Alias(_) => "they are names of one thing",
+    }
 }

@@ -14,6 +14,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 mod ambiguities;
+mod check;
 mod collect;
 mod completions;
 mod config;
@@ -195,6 +196,17 @@ Examples:
   netbox-agent rollback 41 --dry-run
   netbox-agent rollback 41")]
     Rollback(history::RollbackArgs),
+    /// Check the configuration and the store; with --online NetBox and the sources too
+    #[command(after_help = "\
+Examples:
+  netbox-agent check
+  netbox-agent check --online
+  netbox-agent check --online --format json
+
+Nothing is written. The exit code is 0 when all is well (warnings do not count), 1 when
+NetBox or the store cannot be used, 2 when the configuration is wrong, 3 when something
+is missing for a part of the work.")]
+    Check(check::CheckArgs),
     /// Write, check and show the configuration
     Config(config::ConfigArgs),
     /// Print the JSON Schema of a format that others may write
@@ -234,6 +246,7 @@ fn dispatch(verb: Verb, console: &Console) -> Result<Exit, Failure> {
         Verb::Rollback(args) => wait(console, history::rollback(&args, console)),
         Verb::Plan(args) => wait(console, plan::run(&args, console)),
         Verb::Sync(args) => wait(console, sync::run(&args, console)),
+        Verb::Check(args) => wait(console, check::run(&args, console)),
         Verb::Config(args) => config::run(&args, console),
         Verb::Schema(args) => schema::run(&args, console),
         Verb::Completions(args) => completions::run(&args, &mut Arguments::command(), console),

@@ -38,7 +38,7 @@ pub(super) struct Session {
 }
 
 /// The store's file in the state directory.
-const STORE: &str = "netbox-agent.db";
+pub(super) const STORE: &str = "netbox-agent.db";
 
 /// Opens what a verb needs.
 pub(super) async fn open(

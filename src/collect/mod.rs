@@ -125,6 +125,15 @@ pub trait Collector: fmt::Debug + Send + Sync {
     /// # Errors
     /// Only when there is nothing to bring home.
     async fn collect(&self, assignment: &Assignment) -> Result<Harvest, CollectError>;
+
+    /// Asks whether the source can be reached and takes its credentials, and nothing
+    /// more; gives what it is, in a few words. None where only collecting can tell.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or refuses.
+    async fn check(&self) -> Option<Result<String, CollectError>> {
+        None
+    }
 }
 
 /// Something wrong in a source's settings.

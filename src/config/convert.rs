@@ -343,7 +343,8 @@ fn binds(sections: &[file::Bind], layers: &mut Layers) -> Vec<Bind> {
         let path = root.index(index);
         match given.as_slice() {
             [join, 0, 0] if *join > 1 => binds.push(Bind::Join(identifiers(&section.join))),
-            [0, split, 0] if *split > 1 => binds.push(Bind::Split(identifiers(&section.split))),
+            // One alone names nothing.
+            [0, split, 0] if *split > 0 => binds.push(Bind::Split(identifiers(&section.split))),
             [0, 0, alias] if *alias > 1 => binds.push(Bind::Alias(names())),
             given if given.iter().sum::<usize>() == 1 => {
                 layers.miss(&path, "this needs at least two entries to say anything");

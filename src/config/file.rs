@@ -394,7 +394,8 @@ pub(super) struct Bind {
     /// Whatever carries any of these identifiers is one thing.
     #[serde(skip_serializing_if = "is_empty")]
     pub(super) join: List<Text<Identifier>>,
-    /// What carries different ones of these identifiers is different things.
+    /// What carries different ones of these identifiers is different things. One alone is
+    /// no evidence of anything: many things carry it.
     #[serde(skip_serializing_if = "is_empty")]
     pub(super) split: List<Text<Identifier>>,
     /// Names of one thing: where one stands and another is seen, they match.

@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::coverage::Covered;
 use super::diff::{Resolved, is_own};
 use super::inventory::{Inventory, Seen};
-use super::memory::Memory;
+use super::memory::{Memory, foreign};
 use super::name::SourceName;
 use super::object::{Desired, Field, Kind, ObjectKey, Why};
 use super::observation::{Authority, NativeKey, Part, Segment};
@@ -478,9 +478,11 @@ fn may_delete(ground: &Ground<'_>, live: &Live) -> bool {
         Deletion::All => true,
     };
     let untouched = |live: &Live| {
-        let known = ground.memory.objects.get(&(live.kind, live.id));
-        let same = known.is_some_and(|known| known.stamp.is_some() && known.stamp == live.stamp);
-        same && is_own(live, ground.instance)
+        let Some(known) = ground.memory.objects.get(&(live.kind, live.id)) else { return false };
+        // The agent's last write may have come after a person's: what they wrote is looked for.
+        let settled = known.fields.iter().map(|(field, own)| (*field, own.settled.clone()));
+        let same = known.stamp.is_some() && known.stamp == live.stamp;
+        same && is_own(live, ground.instance) && foreign(live, &settled.collect()).next().is_none()
     };
     allowed && untouched(live) && dependents(ground.world, live).all(untouched)
 }

@@ -170,7 +170,7 @@ impl Serial {
     /// A serial number that names one thing; `None` for placeholders and for what is too short to.
     #[must_use]
     pub fn new(maker: &str, number: &str) -> Option<Self> {
-        let maker = maker_key(maker);
+        let maker = super::makers::compared(maker);
         let number = number.trim().to_uppercase();
         (!maker.is_empty() && !is_placeholder_serial(&number))
             .then(|| Serial { maker: maker.into(), number: number.into() })
@@ -427,6 +427,7 @@ mod tests {
     #[test]
     fn makers_compare_without_their_legal_forms() {
         assert_eq!(Serial::new("Dell Inc.", "7xk2jq2"), Serial::new("DELL", "7XK2JQ2"));
+        assert_eq!(Serial::new("Hewlett-Packard", "CZJ1234"), Serial::new("HP", "CZJ1234 "));
         assert_eq!(maker_key("Super Micro Computer, Inc."), "super micro");
         assert_eq!(maker_key("Systems"), "systems");
         assert_eq!(maker_key("Signify Netherlands B.V."), "signify netherlands");

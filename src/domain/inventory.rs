@@ -15,6 +15,7 @@ use super::observation::{
     AddressRole, Authority, Form, Host, HostAttribute, InterfaceAttribute, NativeKey, Neighbor,
     Observation, Part, Protocol, Segment, Thing,
 };
+use super::settings::Bind;
 use super::value::{SmallMap, Value};
 
 /// The place of an observation in [`Inventory::observations`].
@@ -321,8 +322,10 @@ pub struct Ambiguity {
     pub code: &'static str,
     /// What is to be decided.
     pub question: String,
-    /// The identifiers or keys that are concerned, for a `[[bind]]` rule.
+    /// The identifiers or keys that are concerned.
     pub parties: BTreeSet<String>,
+    /// Rules, each of which settles it; the likelier ones first.
+    pub answers: Vec<Bind>,
 }
 
 /// Everything that is there.

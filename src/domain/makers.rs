@@ -1,8 +1,8 @@
 //! Makers by the one name each has here: registries, firmware and smart homes
 //! spell them in many ways.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, LazyLock};
 
 use super::identity::maker_key;
 
@@ -93,6 +93,21 @@ pub fn canonical(table: &BTreeMap<Arc<str>, BTreeSet<Arc<str>>>, maker: &str) ->
     known.map_or_else(|| without_legal_form(maker), |(name, _)| (*name).into())
 }
 
+/// A maker as it is compared: every spelling that the built-in table knows is one, others
+/// are compared without their legal forms. Empty for makers that firmware left unset.
+#[must_use]
+pub fn compared(maker: &str) -> String {
+    // A merge asks for every serial number.
+    static BY_SPELLING: LazyLock<HashMap<&str, String>> = LazyLock::new(|| {
+        let all = KNOWN.iter().flat_map(|(name, spellings)| {
+            spellings.iter().map(|spelling| (*spelling, maker_key(name)))
+        });
+        all.collect()
+    });
+    let key = maker_key(maker);
+    BY_SPELLING.get(key.as_str()).cloned().unwrap_or(key)
+}
+
 /// Drops what follows a comma or a legal form at the end, but keeps the spelling.
 fn without_legal_form(maker: &str) -> Arc<str> {
     const FORMS: [&str; 16] = [
@@ -125,6 +140,24 @@ fn without_legal_form(maker: &str) -> Arc<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn spellings_of_one_maker_compare_equal() {
+        for (a, b) in [
+            ("Hewlett-Packard", "HP Inc."),
+            ("Super Micro Computer, Inc.", "Supermicro"),
+            ("Brother Industries, LTD.", "Brother"),
+            ("AVM Audiovisuelles Marketing und Computersysteme GmbH", "AVM"),
+            ("Acme Widgets Ltd.", "ACME widgets"),
+        ] {
+            assert_eq!(compared(a), compared(b));
+        }
+        assert_ne!(compared("HP"), compared("HPE"), "two companies since 2015");
+        assert_eq!(compared("To be filled by O.E.M."), "");
+        for (name, _) in KNOWN {
+            assert_eq!(compared(&compared(name)), compared(name), "{name}");
+        }
+    }
 
     #[test]
     fn every_spelling_gives_one_name() {

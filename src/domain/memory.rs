@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::object::{Field, Kind, ObjectKey};
 use super::value::{SmallMap, Value};
+use super::world::Live;
 
 /// What the agent last wrote into a field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +26,29 @@ pub struct Recollection {
     pub stamp: Option<Arc<str>>,
     /// When it was retired, where it is.
     pub retired: bool,
+}
+
+/// Fields that a sink never fills by itself: what stands there, somebody wrote.
+const PERSONAL: [Field; 7] = [
+    Field::AssetTag,
+    Field::Comments,
+    Field::Description,
+    Field::DnsName,
+    Field::Location,
+    Field::Serial,
+    Field::Tenant,
+];
+
+/// The fields in which something stands that the agent, which wrote `own`, did not write.
+pub fn foreign<'a>(live: &'a Live, own: &'a SmallMap<Field, Value>) -> impl Iterator<Item = Field> {
+    let is_foreign = |field: Field, stands: &Value| match own.get(&field) {
+        // The sink adds this one up from the guest's disks.
+        Some(_) if field == Field::Disk => false,
+        Some(own) => stands != own,
+        None => PERSONAL.contains(&field),
+    };
+    let stands = live.fields.iter().filter(|(_, stands)| !stands.is_blank());
+    stands.filter(move |(field, stands)| is_foreign(**field, stands)).map(|(field, _)| *field)
 }
 
 /// Everything that the agent remembers of one sink.

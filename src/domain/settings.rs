@@ -306,15 +306,28 @@ pub enum Witness {
 }
 
 /// A person's decision about identity.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Bind {
     /// Whatever carries any of these is one thing.
     Join(BTreeSet<Identifier>),
-    /// What carries one of these is never one thing with what carries another.
+    /// What carries one of these is never one thing with what carries another. One alone
+    /// is no evidence of anything: many things carry it.
     Split(BTreeSet<Identifier>),
     /// These names, in lower case, are names of one thing: where one stands and another
     /// is seen, they match. On their own they join nothing.
     Alias(BTreeSet<Arc<str>>),
+}
+
+impl std::fmt::Display for Bind {
+    /// As the configuration has it below `[[bind]]`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (word, entries): (&str, Vec<String>) = match self {
+            Bind::Join(all) => ("join", all.iter().map(ToString::to_string).collect()),
+            Bind::Split(all) => ("split", all.iter().map(ToString::to_string).collect()),
+            Bind::Alias(all) => ("alias", all.iter().map(ToString::to_string).collect()),
+        };
+        write!(f, "{word} = {entries:?}")
+    }
 }
 
 #[cfg(test)]

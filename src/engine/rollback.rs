@@ -1,19 +1,20 @@
 //! Undoes a run from its before-images. What anybody changed since stays.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
 use super::apply::{begin, finish, write};
 use super::{Context, EngineError};
+use crate::domain::memory::foreign;
 use crate::domain::object::{Field, Kind, ObjectRef, Why};
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::{Action, Change, Conflict, FieldChange, Plan};
 use crate::domain::value::{SmallMap, Value};
 use crate::domain::world::{Live, Need, World};
 use crate::progress::Progress;
-use crate::store::{RecordedChange, Run};
+use crate::store::{Last, RecordedChange, Run};
 
 /// The undoing of a run, ready to be shown or applied.
 #[derive(Debug, Clone)]
@@ -49,18 +50,22 @@ pub async fn undo(run: i64, context: &Context) -> Result<Undo, EngineError> {
     let world = context.sink.snapshot(&Need { kinds }).await?;
     let why = Why::Agent(format!("undoes run {run}").into());
     let mut plan = Plan::default();
+    let memory = store.memory(&context.sink.id())?;
     for recorded in changes.iter().rev() {
-        reverse(recorded, &world, &why, &mut plan);
+        reverse(recorded, &world, &memory, &why, &mut plan);
     }
     keep_what_is_used(&world, &mut plan);
     Ok(Undo { run: known, plan })
 }
 
-fn reverse(recorded: &RecordedChange, world: &World, why: &Why, plan: &mut Plan) {
+/// What the agent wrote last into each object.
+type Lasts = BTreeMap<(Kind, u64), SmallMap<Field, Last>>;
+
+fn reverse(recorded: &RecordedChange, world: &World, memory: &Lasts, why: &Why, plan: &mut Plan) {
     let change = &recorded.change;
     let live = recorded.id.and_then(|id| world.get(change.kind, id));
     match (change.action, live) {
-        (Action::Create, Some(live)) if recorded.made => unmake(recorded, live, why, plan),
+        (Action::Create, Some(live)) if recorded.made => unmake(recorded, live, memory, why, plan),
         (Action::Update | Action::Move | Action::Retire, Some(live)) => {
             restore(recorded, live, why, plan)
         }
@@ -72,15 +77,22 @@ fn reverse(recorded: &RecordedChange, world: &World, why: &Why, plan: &mut Plan)
 }
 
 /// An object that the run made goes, unless somebody changed a field of it since.
-fn unmake(recorded: &RecordedChange, live: &Live, why: &Why, plan: &mut Plan) {
-    let touched: Vec<(Field, &Value)> = recorded
-        .settled
-        .iter()
-        .filter(|(field, settled)| live.fields.get(field).is_some_and(|stands| stands != *settled))
-        .map(|(field, settled)| (*field, settled))
+fn unmake(recorded: &RecordedChange, live: &Live, memory: &Lasts, why: &Why, plan: &mut Plan) {
+    // What a later run added is the agent's as well.
+    let later = memory.get(&(live.kind, live.id)).into_iter().flat_map(SmallMap::iter);
+    let later = later.filter(|(field, _)| !recorded.settled.contains(field));
+    let own: SmallMap<Field, Value> = later
+        .map(|(field, last)| (*field, last.settled.as_ref().unwrap_or(&last.wanted).clone()))
+        .chain(recorded.settled.iter().map(|(field, settled)| (*field, settled.clone())))
         .collect();
+    let emptied = recorded.settled.iter().filter(|(field, settled)| {
+        !settled.is_blank() && live.fields.get(field).is_some_and(Value::is_blank)
+    });
+    let touched: BTreeSet<Field> =
+        foreign(live, &own).chain(emptied.map(|(field, _)| *field)).collect();
     if !touched.is_empty() {
-        for (field, settled) in touched {
+        for field in touched {
+            let settled = recorded.settled.get(&field).unwrap_or(&Value::Null);
             plan.conflicts.push(conflict(recorded, live, field, settled, &Value::Null, why));
         }
         return;

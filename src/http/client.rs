@@ -65,6 +65,16 @@ impl Client {
         Ok(Client { inner, gate: Arc::new(Gate::new(&options)), options: Arc::new(options) })
     }
 
+    /// A client that trusts others, for another door of the same service: both together
+    /// keep to one rate and one number of requests under way.
+    ///
+    /// # Errors
+    /// When the TLS settings cannot be used.
+    pub fn beside(&self, trust: Trust) -> Result<Self, HttpError> {
+        let client = Client::new(Options { trust, ..(*self.options).clone() })?;
+        Ok(Client { gate: Arc::clone(&self.gate), ..client })
+    }
+
     /// How many requests this client and its clones have sent, every try counted.
     #[must_use]
     pub fn sent(&self) -> u64 {

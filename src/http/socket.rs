@@ -217,9 +217,10 @@ fn fault(error: Error, place: &str, limit: usize) -> HttpError {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => {
             HttpError::TooLarge { place, limit }
         }
-        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-            HttpError::Unreachable { place, reason: Silence::Cut, delivered: true }
-        }
+        // A server that ends, or a proxy before one that has ended, hangs up.
+        Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::HandshakeIncomplete,
+        ) => HttpError::Unreachable { place, reason: Silence::Cut, delivered: true },
         other => HttpError::Malformed { place, reason: visible(&other.to_string(), 200) },
     }
 }
@@ -331,6 +332,8 @@ mod tests {
         assert!(told.contains("sends to https://ha.example/api/websocket"), "{told}");
         let told = open(answering("SSH-2.0-OpenSSH_9.2\r\n").await).await;
         assert!(told.starts_with("cannot read the answer of"), "{told}");
+        let told = open(answering("").await).await;
+        assert!(told.starts_with("cannot reach"), "one that hangs up may come back: {told}");
         let (listener, port) = listen().await;
         drop(listener);
         let told = open(format!("http://127.0.0.1:{port}/").parse().unwrap()).await;

@@ -102,11 +102,16 @@ pub(super) struct Identity {
 }
 
 pub(super) fn identity(name: &str, self_signed: bool) -> Identity {
+    identity_until(name, self_signed, 2095)
+}
+
+fn identity_until(name: &str, self_signed: bool, year: i32) -> Identity {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(year, 12, 31);
     let leaf = if self_signed {
         // As `openssl req -x509` makes it: marked as an authority.
         params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -160,6 +165,18 @@ async fn a_self_signed_certificate_is_refused_with_what_to_do() {
     }
     assert!(!text.contains("s3cret"), "{text}");
     assert_eq!(server.requests(), 0, "nothing was sent");
+}
+
+#[tokio::test]
+async fn a_certificate_that_has_expired_is_refused_by_whomever_it_was_signed() {
+    for self_signed in [true, false] {
+        let identity = identity_until("localhost", self_signed, 2020);
+        let server = Server::start(|_, _| ok("hello"), Some(identity.acceptor.clone())).await;
+        let trust = trusting(if self_signed { &identity.leaf } else { &identity.authority });
+        let error = fetch(&client(trust), server.url("https", "/")).await.unwrap_err().to_string();
+        assert!(error.contains("has expired; renew it"), "{self_signed}: {error}");
+        assert_eq!(server.requests(), 0, "nothing was sent");
+    }
 }
 
 #[tokio::test]

@@ -269,18 +269,26 @@ impl Verifier {
                 "this machine knows no authorities to check its certificate with; install the package ca-certificates, or set `ca_file` or `fingerprint`".to_owned(),
             ),
             Rule::Chain { verifier, exact } => {
-                if exact.iter().any(|known| known.as_ref() == leaf.as_ref()) {
-                    let parsed = ParsedCertificate::try_from(leaf).map_err(|e| e.to_string())?;
-                    return rustls::client::verify_server_name(&parsed, name)
-                        .map_err(|error| explain(&error, name));
-                }
-                verifier
-                    .verify_server_cert(leaf, chain, name, ocsp, now)
-                    .map(|_| ())
-                    .map_err(|error| explain(&error, name))
+                let judged = verifier.verify_server_cert(leaf, chain, name, ocsp, now).map(|_| ());
+                // What is known as it is needs no chain; its time runs out all the same.
+                let is_known = exact.iter().any(|known| known.as_ref() == leaf.as_ref());
+                let judged = match judged {
+                    Err(error) if is_known && !is_out_of_time(&error) => {
+                        let parsed = ParsedCertificate::try_from(leaf);
+                        parsed.and_then(|leaf| rustls::client::verify_server_name(&leaf, name))
+                    }
+                    judged => judged,
+                };
+                judged.map_err(|error| explain(&error, name))
             }
         }
     }
+}
+
+fn is_out_of_time(error: &rustls::Error) -> bool {
+    use CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let rustls::Error::InvalidCertificate(problem) = error else { return false };
+    matches!(problem, Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. })
 }
 
 const SELF_SIGNED: &str = "its certificate is self-signed or from an unknown authority; set `ca_file` to that authority's certificate, or `fingerprint` to this one's";

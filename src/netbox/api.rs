@@ -94,6 +94,16 @@ impl Api {
         self.request(Method::GET, path, query).send().await
     }
 
+    /// Asks what may be done at a place.
+    pub(super) async fn describe(&self, path: &str) -> Result<Json, HttpError> {
+        self.request(Method::OPTIONS, path, &[]).send().await?.json()
+    }
+
+    /// What is sent as `Authorization`.
+    pub(super) fn authorization(&self) -> &SecretString {
+        &self.authorization
+    }
+
     /// Writes a list of objects with one request, which is sent once.
     pub(super) async fn write(
         &self,

@@ -15,6 +15,7 @@
 
 mod api;
 mod apply;
+mod check;
 mod error;
 mod lookup;
 mod natural;
@@ -31,15 +32,18 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use check::Permission;
 pub use error::NetBoxError;
 pub use version::{NotAVersion, Version};
 
 use crate::config;
+use crate::domain::diagnostic::Diagnostic;
 use crate::domain::memory::Recollection;
 use crate::domain::name::InstanceName;
 use crate::domain::object::Kind;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
+use crate::domain::settings::Policy;
 use crate::domain::world::{Need, World};
 use crate::journal::Journal;
 use crate::progress::Progress;
@@ -98,10 +102,31 @@ impl NetBox {
         self.api.version
     }
 
+    /// Whether its version is one that the agent was tested with.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.api.version < Version::UNKNOWN
+    }
+
     /// How many requests were sent so far, every try counted.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.api.sent()
+    }
+
+    /// Whether it is ready for the agent, found out without writing anything. Notes say
+    /// what is right.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn check(&self, policy: &Policy) -> Result<Vec<Diagnostic>, NetBoxError> {
+        check::check(&self.api, policy).await
+    }
+
+    /// The least that the token's user has to be allowed.
+    #[must_use]
+    pub fn least_permissions(&self, policy: &Policy) -> Vec<Permission> {
+        check::least(&self.api, policy)
     }
 
     /// Everything that stands of the kinds that are needed.

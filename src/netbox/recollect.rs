@@ -261,3 +261,127 @@ impl Tale {
         Recollection { fields: fields.collect(), stamp: None, retired: self.retired }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::object::ObjectRef;
+
+    const SIGNED: &str = "netbox-agent lab run 3: lan: ARP";
+
+    fn entry(user: &str, message: &str, fields: &[(Field, &str, &str)]) -> Entry {
+        let side = |after: bool| {
+            let value = |text: &str| match text {
+                "" => Value::Null,
+                text => Value::text(text),
+            };
+            let pick = |(field, old, new): &(Field, &str, &str)| {
+                (*field, value(if after { new } else { old }))
+            };
+            fields.iter().map(pick).collect()
+        };
+        Entry {
+            is_new: false,
+            user: user.into(),
+            message: message.into(),
+            before: side(false),
+            after: side(true),
+        }
+    }
+
+    fn made(user: &str, message: &str, fields: &[(Field, &str, &str)]) -> Entry {
+        Entry { is_new: true, ..entry(user, message, fields) }
+    }
+
+    fn told(entries: &[Entry]) -> Tale {
+        let mut tale = Tale::default();
+        for entry in entries {
+            tale.hear(Kind::Device, entry, "lab");
+        }
+        tale
+    }
+
+    fn written(tale: &Tale, field: Field) -> Option<&str> {
+        tale.written.get(&field).and_then(Value::as_text)
+    }
+
+    #[test]
+    fn only_what_the_agent_signed_is_its_own() {
+        let tale = told(&[
+            made("bot", SIGNED, &[(Field::Name, "", "web"), (Field::Serial, "", "")]),
+            entry("bot", "", &[(Field::Name, "web", "by hand"), (Field::Serial, "", "S1")]),
+            entry("bot", "netbox-agent lab2 run 1: x", &[(Field::Name, "by hand", "other")]),
+            entry("bot", SIGNED, &[(Field::Name, "other", "other"), (Field::Status, "", "active")]),
+        ]);
+        assert_eq!(written(&tale, Field::Name), Some("web"));
+        assert_eq!(written(&tale, Field::Serial), None);
+        assert_eq!(written(&tale, Field::Status), Some("active"));
+    }
+
+    #[test]
+    fn before_messages_a_new_object_with_its_marks_is_its_own_and_what_it_had_to_fill_later() {
+        let mark = (Field::AgentInstance, "", "lab");
+        let tale = told(&[
+            made("bot", "", &[mark, (Field::Name, "", "web"), (Field::PrimaryIp4, "", "")]),
+            entry("bot", "", &[(Field::PrimaryIp4, "", "1")]),
+            entry("bot", "", &[(Field::PrimaryIp4, "1", "")]),
+            // Refilled: by now it may be a person who does it.
+            entry("bot", "", &[(Field::PrimaryIp4, "", "2"), (Field::Name, "web", "by hand")]),
+            entry("ann", "", &[(Field::PrimaryIp6, "", "3")]),
+        ]);
+        assert_eq!(written(&tale, Field::Name), Some("web"));
+        assert_eq!(written(&tale, Field::PrimaryIp4), Some("1"));
+        assert_eq!(written(&tale, Field::PrimaryIp6), None);
+        let theirs = made("ann", "", &[(Field::Name, "", "web")]);
+        assert!(told(&[theirs]).written.is_empty());
+    }
+
+    #[test]
+    fn tags_are_told_one_by_one() {
+        let tag = |id| ObjectRef::Live(Kind::Tag, id);
+        let tags = |ids: &[u64]| Value::Refs(ids.iter().map(|id| tag(*id)).collect());
+        let change = |message: &str, before: &[u64], after: &[u64], is_new| Entry {
+            is_new,
+            user: "bot".into(),
+            message: message.into(),
+            before: [(Field::Tags, tags(before))].into_iter().collect(),
+            after: [(Field::Tags, tags(after))].into_iter().collect(),
+        };
+        let tale = told(&[
+            change(SIGNED, &[], &[1, 2, 3], true),
+            // A person takes one away and adds another; the agent swaps one of its own.
+            change("", &[1, 2, 3], &[1, 2, 9], false),
+            change(SIGNED, &[1, 2, 9], &[1, 4, 9], false),
+        ]);
+        assert_eq!(tale.written.get(&Field::Tags), Some(&tags(&[1, 3, 4])));
+    }
+
+    #[test]
+    fn what_the_agent_retired_is_known_as_retired_until_it_says_otherwise() {
+        let status = |message: &str, before: &str, after: &str| {
+            entry("bot", message, &[(Field::Status, before, after)])
+        };
+        let gone = status(SIGNED, "active", "offline");
+        let theirs = status("", "active", "offline");
+        let renamed = entry("bot", SIGNED, &[(Field::Name, "a", "b")]);
+        assert!(told(&[gone, renamed]).retired);
+        assert!(!told(&[theirs]).retired);
+        let gone = status(SIGNED, "active", "offline");
+        assert!(!told(&[gone, status(SIGNED, "offline", "active")]).retired);
+    }
+
+    #[test]
+    fn a_record_of_the_log_is_read_in_the_words_of_answers() {
+        let words = Words {
+            tags: [("blue".to_owned(), 4)].into(),
+            models: [(22, "dcim.interface".to_owned())].into(),
+        };
+        let record = serde_json::json!({
+            "tags": ["blue", "gone"], "assigned_object_type": 22, "assigned_object_id": 22,
+            "device_type": 22,
+        });
+        let Json::Object(record) = record else { unreachable!() };
+        let told = Json::Object(words.row(record));
+        insta::assert_snapshot!(told, @r#"{"assigned_object_id":22,"assigned_object_type":"dcim.interface","device_type":22,"tags":[4]}"#);
+    }
+}

@@ -5,5 +5,9 @@
 
 mod agent;
 mod generations;
+mod person;
+mod real;
+mod server;
 mod standin;
 mod talk;
+mod wire;

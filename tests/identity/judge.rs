@@ -7,13 +7,21 @@ use netbox_agent::domain::object::{Kind, ObjectKey};
 use netbox_agent::domain::observation::Observation;
 use netbox_agent::domain::world::World;
 use netbox_agent::engine::Draft;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::lab::{HostObject, Lab, interfaces, on_interfaces, shown};
-use crate::scenario::{Expected, Run, Said, Scenario};
+use crate::scenario::{Expected, Run, Said, Scenario, policy};
 use crate::score::Score;
 
-/// How many orders each run is tried in besides its own.
-const ORDERS: u64 = 4;
+/// What is tried in each run besides playing it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Trial {
+    /// In how many orders what was said is given to the agent besides its own.
+    pub orders: u32,
+    /// Whether each answer that a question offers is given.
+    pub answers: bool,
+}
 
 /// What came of a scenario.
 #[derive(Debug, Default)]
@@ -45,7 +53,7 @@ enum Group {
     Alone(usize),
 }
 
-pub(crate) fn play(scenario: &Scenario) -> Finding {
+pub(crate) fn play(scenario: &Scenario, trial: Trial) -> Finding {
     let mut lab = Lab::new(scenario.policy.clone());
     let mut labels = lab.stand(&scenario.stands);
     let mut before: BTreeMap<String, HostObject> = BTreeMap::new();
@@ -64,7 +72,7 @@ pub(crate) fn play(scenario: &Scenario) -> Finding {
         }
         let mut stage =
             Stage { lab: &lab, run, labels: &labels, before: &before, faults: Vec::new() };
-        let (score, after) = stage.play();
+        let (score, after) = stage.play(trial, scenario);
         finding.score += score;
         let told = stage.faults.into_iter().map(|fault| format!("run {}: {fault}", number + 1));
         finding.faults.extend(told);
@@ -87,14 +95,23 @@ impl Stage<'_> {
     }
 
     /// Plays one run; gives its score and the object of each thing.
-    fn play(&mut self) -> (Score, BTreeMap<String, HostObject>) {
+    fn play(&mut self, trial: Trial, scenario: &Scenario) -> (Score, BTreeMap<String, HostObject>) {
         let run = self.run;
         let seen: Vec<Observation> = run.said.iter().map(|said| said.observation.clone()).collect();
         let stood = hosts(&self.lab.world());
         let draft = self.lab.draft(&seen, &run.coverage);
-        self.shuffle(&seen, &draft);
-        let made = self.lab.apply(&draft);
-        let again = self.lab.draft(&seen, &run.coverage);
+        self.shuffle(&seen, &draft, trial.orders);
+        if trial.answers {
+            self.answer(&seen, &draft, scenario);
+        }
+        let (made, failed) = self.lab.apply(&draft);
+        failed.into_iter().for_each(|failure| self.fault(failure));
+        let mut again = self.lab.draft(&seen, &run.coverage);
+        for _ in 0..run.settles {
+            let (_, failed) = self.lab.apply(&again);
+            failed.into_iter().for_each(|failure| self.fault(failure));
+            again = self.lab.draft(&seen, &run.coverage);
+        }
         if !again.plan.changes.is_empty() {
             self.fault(format!("it does not settle: {:#?}", again.plan.changes));
         }
@@ -114,15 +131,38 @@ impl Stage<'_> {
     }
 
     /// Any order of what was said gives the same bytes.
-    fn shuffle(&mut self, seen: &[Observation], draft: &Draft) {
+    fn shuffle(&mut self, seen: &[Observation], draft: &Draft, orders: u32) {
         let expected = dump(draft);
-        for seed in 1..=ORDERS {
-            let mut order = seen.to_vec();
-            let mut coverage = self.run.coverage.clone();
-            shuffle(&mut order, seed);
-            shuffle(&mut coverage, seed);
-            if dump(&self.lab.draft(&order, &coverage)) != expected {
-                self.fault(format!("the order of what was said shows (seed {seed})"));
+        let config = Config { cases: orders, failure_persistence: None, ..Config::default() };
+        let any_order =
+            (Just(seen.to_vec()).prop_shuffle(), Just(self.run.coverage.clone()).prop_shuffle());
+        let told = TestRunner::new_with_rng(
+            config,
+            TestRng::deterministic_rng(RngAlgorithm::ChaCha),
+        )
+        .run(&any_order, |(seen, coverage)| {
+            prop_assert!(dump(&self.lab.draft(&seen, &coverage)) == expected, "another result");
+            Ok(())
+        });
+        if let Err(error) = told {
+            self.fault(format!("the order of what was said shows: {error}"));
+        }
+    }
+
+    /// Each answer that a question offers settles it once it stands in the configuration.
+    fn answer(&mut self, seen: &[Observation], draft: &Draft, scenario: &Scenario) {
+        for question in draft.ambiguities() {
+            if question.answers.is_empty() && question.code != "address_conflict" {
+                self.fault(format!("{} offers no answer", question.question));
+            }
+            for rule in &question.answers {
+                let settings = format!("{}\n[[bind]]\n{rule}\n", scenario.settings);
+                let lab = self.lab.under(policy(&settings));
+                let settled = lab.draft(seen, &self.run.coverage);
+                let asked = settled.ambiguities();
+                if asked.iter().any(|other| other.id == question.id) {
+                    self.fault(format!("{rule} does not settle: {}", question.question));
+                }
             }
         }
     }
@@ -279,16 +319,6 @@ pub(crate) fn dump(draft: &Draft) -> String {
         "{:#?}\n{:#?}\n{:#?}\n{:#?}",
         draft.picture.inventory, draft.matches, draft.desired, draft.plan
     )
-}
-
-/// Shuffles by a small generator of its own, so that a seed means the same everywhere.
-pub(crate) fn shuffle<T>(items: &mut [T], seed: u64) {
-    let mut state = seed;
-    for last in (1..items.len()).rev() {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        items.swap(last, (state >> 33) as usize % (last + 1));
-    }
 }
 
 /// The place of an observation in the inventory.

@@ -34,17 +34,25 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) fn new(policy: Policy) -> Self {
-        let store = Arc::new(Store::in_memory().unwrap());
+        Lab::on(&Arc::new(Store::in_memory().unwrap()), policy)
+    }
+
+    /// The same NetBox and memory under another configuration.
+    pub(crate) fn under(&self, policy: Policy) -> Self {
+        Lab::on(&self.context.store, policy)
+    }
+
+    fn on(store: &Arc<Store>, policy: Policy) -> Self {
         let context = Context {
             policy,
-            sink: Sink::local(&store),
-            store: Arc::clone(&store),
+            sink: Sink::local(store),
+            store: Arc::clone(store),
             unasked: Vec::new(),
             allowed: Cap::ALL.iter().copied().collect::<BTreeSet<Cap>>(),
             replay: true,
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        Lab { context, local: Local::new(store), runtime }
+        Lab { context, local: Local::new(Arc::clone(store)), runtime }
     }
 
     pub(crate) fn world(&self) -> World {
@@ -69,23 +77,24 @@ impl Lab {
         self.runtime.block_on(engine::draft(asked.collect(), &self.context)).unwrap()
     }
 
-    /// Carries a draft out. Every change must land.
-    pub(crate) fn apply(&self, draft: &Draft) -> BTreeMap<ObjectKey, HostObject> {
+    /// Carries a draft out. Gives what was made, and every change that did not land.
+    pub(crate) fn apply(&self, draft: &Draft) -> (BTreeMap<ObjectKey, HostObject>, Vec<String>) {
         let progress: Arc<dyn Progress> = Arc::new(Silent);
         let cancel = CancellationToken::new();
         let report =
             self.runtime.block_on(engine::apply(draft, &self.context, &progress, &cancel)).unwrap();
         let mut made = BTreeMap::new();
+        let mut failed = Vec::new();
         for (change, outcome) in draft.plan.changes.iter().zip(&report.outcomes) {
             match outcome {
                 Outcome::Applied { id, .. } if change.action == Action::Create => {
                     made.insert(change.key.clone(), (change.kind, *id));
                 }
                 Outcome::Applied { .. } => {}
-                other => panic!("{} {}: {other}", change.action, change.key),
+                other => failed.push(format!("{} {}: {other}", change.action, change.key)),
             }
         }
-        made
+        (made, failed)
     }
 
     /// Loses everything that the agent remembers. What stands gets new ids, in the order

@@ -1,42 +1,117 @@
 //! Identity against labelled truth: one thing, one object.
 //!
 //! The corpus in `tests/corpus` says what sources saw, what stood in NetBox and what is
-//! true; here every scenario is played with the whole engine, and the report counts.
+//! true; here every scenario is played with the whole engine, and the report counts. It
+//! is printed by
+//!
+//! ```text
+//! cargo test --test identity -- --nocapture report
+//! ```
+//!
+//! and of some scenarios alone with `CORPUS=` and a part of their names before it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![expect(clippy::print_stdout, reason = "the report is what the test is for")]
 
+mod campus;
 mod judge;
 mod lab;
 mod scenario;
 mod score;
+mod told;
 
+use std::collections::HashMap;
+
+use netbox_agent::domain::merge::merge;
+use netbox_agent::domain::observation::Observation;
+use netbox_agent::domain::settings::Ranking;
+
+use judge::Trial;
 use score::Score;
 
 /// Of the pairs that are one thing, so many must be found.
 const RECALL: f64 = 0.98;
 
+/// In how many orders each run of each scenario is tried.
+const ORDERS: u32 = 12;
+
 #[test]
-fn every_scenario_of_the_corpus_ends_as_a_person_would_have_it() {
+fn the_report_on_the_corpus_has_no_wrong_merge_and_little_missed() {
     let only = std::env::var("CORPUS").unwrap_or_default();
     let scenarios = scenario::all();
     let mut total = Score::default();
+    let mut runs = 0;
     let mut faults = Vec::new();
+    println!(
+        "\n      {:<44} {:>4} {:>6} {:>6} {:>6}",
+        "scenario", "runs", "right", "wrong", "missed"
+    );
     for scenario in scenarios.iter().filter(|one| one.name.contains(&only)) {
-        let finding = judge::play(scenario);
+        let finding = judge::play(scenario, Trial::default());
         total += finding.score;
+        runs += scenario.runs.len();
         let mark = if finding.faults.is_empty() { "ok" } else { "WRONG" };
-        println!("{mark:<5} {:<44} {}", scenario.name, finding.score);
+        let Score { right, wrong, missed } = finding.score;
+        println!(
+            "{mark:<5} {:<44} {:>4} {right:>6} {wrong:>6} {missed:>6}",
+            scenario.name,
+            scenario.runs.len()
+        );
         if !finding.faults.is_empty() {
             println!("      {}", scenario.shows);
             finding.faults.iter().for_each(|fault| println!("      {fault}"));
         }
-        faults
-            .extend(finding.faults.into_iter().map(|fault| format!("{}: {fault}", scenario.name)));
+        let named = finding.faults.into_iter().map(|fault| format!("{}: {fault}", scenario.name));
+        faults.extend(named);
     }
-    println!("{} scenarios: {total}", scenarios.len());
+    println!("\n{} scenarios, {runs} runs, pairs of observations: {total}", scenarios.len());
     assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     assert_eq!(total.wrong, 0, "a wrong merge: {total}");
     assert!(total.recall() >= RECALL, "{total}");
     assert!(scenarios.len() >= 60, "the corpus has {} scenarios", scenarios.len());
+}
+
+#[test]
+fn shuffling_the_observations_of_any_scenario_changes_not_one_byte() {
+    for scenario in scenario::all() {
+        let trial = Trial { orders: ORDERS, ..Trial::default() };
+        let faults = judge::play(&scenario, trial).faults;
+        assert!(faults.is_empty(), "{}: {faults:#?}", scenario.name);
+    }
+}
+
+#[test]
+fn each_answer_that_a_question_of_the_corpus_offers_settles_it() {
+    for scenario in scenario::all() {
+        let trial = Trial { answers: true, ..Trial::default() };
+        let faults = judge::play(&scenario, trial).faults;
+        assert!(faults.is_empty(), "{}: {faults:#?}", scenario.name);
+    }
+}
+
+#[test]
+fn a_campus_of_twenty_thousand_devices_has_no_wrong_merge() {
+    let said = campus::campus(20_000, 1);
+    let seen: Vec<Observation> = said.iter().map(|(_, observation)| observation.clone()).collect();
+    let inventory = merge(seen, &Ranking::default(), &[]);
+    let mut home: HashMap<u32, usize> = HashMap::new();
+    for (place, host) in inventory.hosts.iter().enumerate() {
+        home.extend(host.seen.iter().map(|seen| (*seen, place)));
+    }
+    let hosts = inventory.hosts.len();
+    for (place, lone) in inventory.addresses.iter().enumerate() {
+        home.extend(lone.address.seen.iter().map(|seen| (*seen, hosts + place)));
+    }
+    let mut alone = hosts + inventory.addresses.len();
+    let score = Score::of(said.iter().map(|(device, observation)| {
+        let place = inventory.observations.binary_search(observation).unwrap();
+        let group = home.get(&u32::try_from(place).unwrap()).copied().unwrap_or_else(|| {
+            alone += 1;
+            alone
+        });
+        (*device, group)
+    }));
+    println!("{} observations of 20000 devices: {score}", said.len());
+    assert_eq!(score.wrong, 0, "a wrong merge: {score}");
+    assert!(score.recall() >= RECALL, "{score}");
 }

@@ -27,6 +27,8 @@ pub(crate) struct Scenario {
     pub name: String,
     /// What it shows, in a sentence.
     pub shows: String,
+    /// What a person configured, as the file has it.
+    pub settings: String,
     /// What a person configured.
     pub policy: Policy,
     /// What stands before the first run.
@@ -50,6 +52,8 @@ pub(crate) struct Run {
     pub ends: BTreeMap<String, Expected>,
     /// The codes of the questions that a person is asked, sorted.
     pub asks: Vec<String>,
+    /// How many more runs with the same words it takes until nothing is left to change.
+    pub settles: u32,
 }
 
 /// An observation, and the thing that it truly is of.
@@ -148,6 +152,8 @@ struct RunTable {
     ends: BTreeMap<String, Json>,
     #[serde(default)]
     asks: Vec<String>,
+    #[serde(default)]
+    settles: u32,
 }
 
 /// The folder of the corpus.
@@ -175,6 +181,7 @@ pub(crate) fn read(path: &Path) -> Scenario {
     Scenario {
         shows: file.shows,
         policy: policy(&file.settings),
+        settings: file.settings,
         stands: file.stands,
         runs: file.run.into_iter().map(|table| run(&name, table)).collect(),
         name,
@@ -204,7 +211,8 @@ fn run(scenario: &str, table: RunTable) -> Run {
     let mut asks = table.asks;
     asks.sort();
     let ends = table.ends.into_iter().map(|(thing, end)| (thing, expected(end))).collect();
-    Run { forget: table.forget, edits: table.edits, said, coverage, ends, asks }
+    let RunTable { forget, edits, settles, .. } = table;
+    Run { forget, edits, said, coverage, ends, asks, settles }
 }
 
 fn expected(end: Json) -> Expected {

@@ -85,7 +85,11 @@ impl Reading<'_> {
         let mut errors = Errors::new();
         let def = self.kind.def();
         for field in def.fields(self.store.version) {
-            if !self.choose.takes(self.kind, field.name) {
+            // What follows from other fields is kept whatever the request restricts itself to.
+            let follows = field.name == "port_mappings"
+                && self.choose.takes(self.kind, "protocol")
+                && self.choose.takes(self.kind, "ports");
+            if !follows && !self.choose.takes(self.kind, field.name) {
                 continue;
             }
             if let Shape::Unkept(kept) = field.shape {

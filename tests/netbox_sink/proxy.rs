@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -46,8 +47,10 @@ struct Shared {
     chance: AtomicU64,
     struck: AtomicU64,
     away: AtomicBool,
-    /// The methods and paths of all requests.
-    requests: Mutex<Vec<String>>,
+    /// The methods and paths of all requests, and when they came.
+    requests: Mutex<Vec<(Instant, String)>>,
+    /// How many requests are under way, and how many were at most.
+    under_way: Mutex<(usize, usize)>,
 }
 
 const WRITES: &[&str] = &["POST", "PATCH", "DELETE"];
@@ -75,6 +78,7 @@ impl Proxy {
             struck: AtomicU64::new(0),
             away: AtomicBool::new(false),
             requests: Mutex::default(),
+            under_way: Mutex::default(),
         });
         let address = listener.local_addr().unwrap();
         let inner = Arc::clone(&shared);
@@ -107,13 +111,51 @@ impl Proxy {
     /// How many requests have come by a method.
     pub(crate) fn count(&self, method: &str) -> usize {
         let requests = self.shared.requests.lock().unwrap();
-        requests.iter().filter(|request| request.starts_with(method)).count()
+        requests.iter().filter(|(_, line)| line.starts_with(method)).count()
+    }
+
+    /// How many requests have come.
+    pub(crate) fn total(&self) -> usize {
+        self.shared.requests.lock().unwrap().len()
+    }
+
+    /// How many requests have come that write.
+    pub(crate) fn writes(&self) -> usize {
+        WRITES.iter().map(|method| self.count(method)).sum()
+    }
+
+    /// When each request came.
+    pub(crate) fn times(&self) -> Vec<Instant> {
+        self.shared.requests.lock().unwrap().iter().map(|(at, _)| *at).collect()
+    }
+
+    /// How many requests were under way at one time, at most.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.shared.under_way.lock().unwrap().1
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
         self.task.abort();
+    }
+}
+
+/// Counts a request for as long as it is held.
+struct UnderWay<'s>(&'s Shared);
+
+impl<'s> UnderWay<'s> {
+    fn new(shared: &'s Shared) -> Self {
+        let mut count = shared.under_way.lock().unwrap();
+        count.0 += 1;
+        count.1 = count.1.max(count.0);
+        UnderWay(shared)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.lock().unwrap().0 -= 1;
     }
 }
 
@@ -126,7 +168,8 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
         }
         let line = String::from_utf8_lossy(&request).lines().next().unwrap_or("").to_owned();
         let method = line.split(' ').next().unwrap_or("").to_owned();
-        shared.requests.lock().unwrap().push(line);
+        shared.requests.lock().unwrap().push((Instant::now(), line));
+        let _under_way = UnderWay::new(&shared);
         let mischief = strike(&shared, &method);
         if let Some(Mischief::Answer(status)) = mischief {
             let _ = client.write_all(&own_answer(status)).await;
@@ -144,8 +187,9 @@ async fn serve(mut client: TcpStream, shared: Arc<Shared>) {
 
 fn own_answer(status: u16) -> Vec<u8> {
     let body = "<html>not NetBox</html>";
+    let wait = if status == 429 { "Retry-After: 1\r\n" } else { "" };
     format!(
-        "HTTP/1.1 {status} Mischief\r\nContent-Type: text/html\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        "HTTP/1.1 {status} Mischief\r\nContent-Type: text/html\r\n{wait}Content-Length: {}\r\nConnection: close\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()

@@ -14,7 +14,7 @@
 //! Every lab has names of its own, so that tests run side by side; it is taken away when it
 //! is dropped, and what a killed run has left behind when the next one begins.
 
-#![allow(dead_code, reason = "every test uses its own part of the network")]
+#![allow(dead_code, unused_imports, reason = "every test uses its own part of the network")]
 
 mod players;
 mod responder;

@@ -168,11 +168,13 @@ async fn an_agent_that_never_answers_costs_itself_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_guest_of_which_its_node_has_not_told_yet_keeps_its_name_and_status() {
-    let (lab, standin) = settled(Release::V8_4).await;
-    for guest in standin.pve().guests.values_mut() {
-        guest.stats = false;
-    }
-    assert_eq!(lab.sync(0).await.changes(), Vec::<String>::new());
+    let run = unseen(Release::V8_4, |_, pve| {
+        for guest in pve.guests.values_mut() {
+            guest.stats = false;
+        }
+    })
+    .await;
+    assert_eq!(run.told("error"), ["status_unknown pve"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -233,6 +233,23 @@ async fn a_guest_that_is_gone_is_retired_and_stands_again_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_leaves_the_cluster_is_retired() {
+    let (lab, standin) = settled().await;
+    {
+        let mut pve = standin.pve();
+        let (gone, stays) = (lab.salt.name("pve2"), lab.salt.name("pve1"));
+        pve.nodes.remove(&gone);
+        pve.guests.values_mut().for_each(|guest| guest.node.clone_from(&stays));
+    }
+    let changes = lab.settle(0).await.changes();
+    assert!(changes.contains(&"retire device pve2: status".to_owned()), "{changes:#?}");
+    assert!(changes.contains(&"update virtual_machine ct101: device".to_owned()), "{changes:#?}");
+    let made = lab.made().await;
+    assert_eq!(made.text(made.one(Kind::Device, "pve1"), Field::Status), "active");
+    assert_eq!(made.text(made.one(Kind::Device, "pve2"), Field::Status), "offline");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_template_is_no_guest_unless_it_is_asked_for() {
     let lab = Lab::new();
     let mut pve = cluster(&lab.salt, Release::V9_2, 1, 2);

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use netbox_agent::config;
 use netbox_agent::domain::object::{Field, Kind, ObjectRef};
 use netbox_agent::domain::world::{Live, Need, World};
 use netbox_agent::engine::Sink;
+use netbox_agent::http::{Client, Options, header};
+use netbox_agent::secret::SecretString;
 use netbox_agent::store::Store;
 use serde_json::Value as Json;
 
@@ -55,6 +57,18 @@ fn netbox() -> Option<(String, String)> {
     Some((std::env::var("NETBOX_URL").ok()?, std::env::var("NETBOX_TOKEN").ok()?))
 }
 
+/// How many entries NetBox's change log has, where there is a NetBox.
+async fn logged() -> Option<u64> {
+    let (url, token) = netbox()?;
+    let url = format!("{}/api/core/object-changes/?limit=1", url.trim_end_matches('/'));
+    let token = SecretString::from(format!("Token {token}"));
+    let options = Options { timeout: Duration::from_secs(600), ..Options::default() };
+    let client = Client::new(options).unwrap();
+    let request = client.get(url.parse().unwrap());
+    let answer = request.secret_header(header::AUTHORIZATION, &token).send().await.unwrap();
+    Some(answer.json::<Json>().unwrap()["count"].as_u64().unwrap())
+}
+
 /// How a command ended.
 #[derive(Debug)]
 pub(crate) struct End {
@@ -89,12 +103,6 @@ impl Lab {
         }
     }
 
-    /// With further settings.
-    pub(crate) fn with(mut self, settings: &str) -> Self {
-        self.settings.push_str(settings);
-        self
-    }
-
     /// With these settings in place of its own.
     pub(crate) fn instead(mut self, settings: &str) -> Self {
         self.settings = settings.to_owned();
@@ -102,13 +110,40 @@ impl Lab {
     }
 
     /// Adds a source that asks a stand-in; `more` are further keys of it.
-    pub(crate) fn asks(mut self, name: &str, standin: &Standin, more: &str) -> Self {
+    pub(crate) fn asks(self, name: &str, standin: &Standin, more: &str) -> Self {
+        let token = format!("token_id = \"{TOKEN_ID}\"\ntoken = \"{SECRET}\"\n{more}");
+        self.asks_with(name, standin, &token)
+    }
+
+    /// Adds a source that asks a stand-in, with all keys but its name and endpoints.
+    pub(crate) fn asks_with(mut self, name: &str, standin: &Standin, keys: &str) -> Self {
         let name = self.salt.name(name);
         self.sources.push(format!(
-            "[[source]]\nkind = \"proxmox\"\nname = \"{name}\"\nendpoints = {:?}\ntoken_id = \"{TOKEN_ID}\"\ntoken = \"{SECRET}\"\n{more}\n",
+            "[[source]]\nkind = \"proxmox\"\nname = \"{name}\"\nendpoints = {:?}\n{keys}\n",
             standin.urls()
         ));
         self
+    }
+
+    /// Writes a file into the agent's home, which the agent itself did not write.
+    pub(crate) fn keep(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Checks that nothing of what the agent keeps holds the token.
+    pub(crate) fn holds_no_secret(&self) {
+        let state = self.path("state");
+        let mut looked = 0;
+        for entry in std::fs::read_dir(&state).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            let found = bytes.windows(SECRET.len()).any(|part| part == SECRET.as_bytes());
+            assert!(!found, "the token stands in {}", path.display());
+            looked += 1;
+        }
+        assert!(looked > 0, "there is nothing in {}", state.display());
     }
 
     /// Adds a source that says what a file holds.
@@ -135,7 +170,9 @@ impl Lab {
         let mut text =
             format!("[agent]\nname = {:?}\nstate_dir = {:?}\n", self.agent(), self.path("state"));
         if let Some((url, token)) = netbox() {
-            text.push_str(&format!("[netbox]\nurl = {url:?}\ntoken = {token:?}\n"));
+            text.push_str(&format!(
+                "[netbox]\nurl = {url:?}\ntoken = {token:?}\ntimeout = \"10m\"\n"
+            ));
             text.push_str(&format!(
                 "[defaults]\nsite = {:?}\nvrf = {:?}\n",
                 self.salt.name("Main"),
@@ -174,11 +211,19 @@ impl Lab {
 
     /// A sync that must end so.
     pub(crate) async fn sync(&self, code: i32) -> Run {
+        let before = logged().await;
         let end = self.run(&["sync", "--format", "json", "--allow", "vanished"]).await;
         assert_eq!(end.code, code, "{}\n{}", end.out, end.err);
         let report: Json = serde_json::from_str(&end.out).unwrap();
         for change in report["changes"].as_array().unwrap() {
             assert_eq!(change["outcome"], "applied", "{change:#}");
+        }
+        // NetBox itself says that every change was one write, and that there was no other.
+        let creates = report["changes"].as_array().unwrap().iter();
+        if creates.clone().all(|change| change["action"] != "create")
+            && let (Some(before), Some(after)) = (before, logged().await)
+        {
+            assert_eq!(after - before, creates.count() as u64, "{}", end.out);
         }
         Run { report, salt: self.salt.clone(), err: end.err }
     }
@@ -268,6 +313,11 @@ pub(crate) struct Made {
 }
 
 impl Made {
+    /// A text of the lab as it would be in any.
+    pub(crate) fn bare(&self, text: &str) -> String {
+        self.salt.bare(text)
+    }
+
     /// The objects of a kind.
     pub(crate) fn of(&self, kind: Kind) -> Vec<&Live> {
         let own = |live: &&Live| live.field(Field::AgentInstance).as_text() == Some(&self.agent);

@@ -6,7 +6,13 @@
 mod blindness;
 mod changes;
 mod cluster;
+mod direct;
+mod doors;
+mod everything;
+mod fields;
 mod homelab;
 mod lab;
+mod numbers;
 mod reference;
+mod shapes;
 mod standin;

@@ -57,6 +57,8 @@ struct Won {
     value: String,
     by: String,
     others: Vec<String>,
+    /// Which field it became, or why none.
+    became: String,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -105,8 +107,8 @@ fn of_host(place: usize, draft: &Draft) -> Story {
         stands,
         said: host.seen.iter().map(|seen| saying(inventory.observation(*seen))).collect(),
         joined: joined(host, inventory),
-        refused: refused(&seen, inventory),
-        values: values(host, inventory),
+        refused: refused(&seen, Some(host), inventory),
+        values: values(place, host, draft),
         objects: objects(place, host, draft),
         questions: questions(
             draft,
@@ -137,7 +139,7 @@ fn of_address(lone: &LoneAddress, draft: &Draft) -> Story {
         stands: "no device is made of it".to_owned(),
         said: address.seen.iter().map(|seen| saying(inventory.observation(*seen))).collect(),
         joined: Vec::new(),
-        refused: refused(&seen, inventory),
+        refused: refused(&seen, None, inventory),
         values: Vec::new(),
         objects: objects.map(|object| became(object, draft)).collect(),
         questions: questions(draft, &ip, BTreeSet::from([format!("ip:{ip}")])),
@@ -227,10 +229,18 @@ fn joined(host: &MergedHost, inventory: &Inventory) -> Vec<Evidence> {
         .into_iter()
         .filter(|(identifier, _)| identifier.grade() != Grade::Excluded)
         .map(|(identifier, by)| Evidence {
-            grade: if strengthened.contains(&identifier) {
-                "strong: a hypervisor's configuration states it".to_owned()
-            } else {
-                identifier.grade().to_string()
+            grade: match identifier.grade() {
+                _ if host.identifiers.contains(&identifier)
+                    && strengthened.contains(&identifier) =>
+                {
+                    "strong: a hypervisor's configuration states it".to_owned()
+                }
+                grade @ (Grade::Native | Grade::Strong)
+                    if !host.identifiers.contains(&identifier) =>
+                {
+                    format!("{grade}, but it joins nothing here")
+                }
+                grade => grade.to_string(),
             },
             identifier: identifier.to_string(),
             by: by.into_iter().collect(),
@@ -265,8 +275,9 @@ fn identifiers(host: &Host) -> Vec<Identifier> {
     all
 }
 
-/// Verdicts that concern any of these observations.
-fn refused(seen: &BTreeSet<Seen>, inventory: &Inventory) -> Vec<String> {
+/// Verdicts that concern any of these observations, and claims to a host's addresses that
+/// were not believed.
+fn refused(seen: &BTreeSet<Seen>, host: Option<&MergedHost>, inventory: &Inventory) -> Vec<String> {
     let sources = |places: &[Seen]| -> String {
         let names: BTreeSet<String> = places
             .iter()
@@ -289,7 +300,9 @@ fn refused(seen: &BTreeSet<Seen>, inventory: &Inventory) -> Vec<String> {
             Verdict::Vetoed { seen, because } if concerns(seen) => {
                 Some(format!("not joined, for {because}; stated by {}", sources(seen)))
             }
-            Verdict::Address { ip, owner, seen, .. } if concerns(seen) => {
+            Verdict::Address { ip, owner, seen, .. }
+                if concerns(seen) || host.is_some_and(|host| owner.as_ref() == Some(&host.key)) =>
+            {
                 let owner = owner
                     .as_ref()
                     .map_or_else(|| "nobody, for claims are equal".to_owned(), ToString::to_string);
@@ -300,23 +313,86 @@ fn refused(seen: &BTreeSet<Seen>, inventory: &Inventory) -> Vec<String> {
         .collect()
 }
 
-fn values(host: &MergedHost, inventory: &Inventory) -> Vec<Won> {
+fn values(place: usize, host: &MergedHost, draft: &Draft) -> Vec<Won> {
+    let inventory = &draft.picture.inventory;
     let by = |seen: Seen| {
         let observation = inventory.observation(seen);
         format!("{}: {}", observation.source, observation.evidence)
     };
-    host.facts
+    let is_main = |object: &&DesiredObject| {
+        object.host == Some(place) && matches!(object.kind, Kind::Device | Kind::VirtualMachine)
+    };
+    let main = draft.desired.objects.values().find(is_main);
+    let attributes = host.facts.iter().map(|(attribute, fact)| Won {
+        attribute: attribute.to_string(),
+        value: fact.value().to_string(),
+        by: by(fact.winner().seen),
+        others: fact.claims()[1..]
+            .iter()
+            .map(|claim| format!("{} ({})", claim.value, by(claim.seen)))
+            .collect(),
+        became: field_for(*attribute, main),
+    });
+    let on = host
+        .interfaces
         .iter()
-        .map(|(attribute, fact)| Won {
-            attribute: attribute.to_string(),
-            value: fact.value().to_string(),
-            by: by(fact.winner().seen),
-            others: fact.claims()[1..]
-                .iter()
-                .map(|claim| format!("{} ({})", claim.value, by(claim.seen)))
-                .collect(),
-        })
-        .collect()
+        .flat_map(|interface| interface.addresses.iter().map(move |address| (interface, address)));
+    let addresses = on.map(|(interface, address)| {
+        let name = interface.name.as_deref().unwrap_or("an interface that nobody names");
+        let mut sources = address.seen.iter().map(|seen| by(*seen));
+        Won {
+            attribute: "address".to_owned(),
+            value: format!("{} on {name}", address.ip),
+            by: sources.next().unwrap_or_default(),
+            others: Vec::new(),
+            became: match main {
+                Some(_) => "an IP address on it".to_owned(),
+                None => NOTHING_MADE.to_owned(),
+            },
+        }
+    });
+    attributes.chain(addresses).collect()
+}
+
+const NOTHING_MADE: &str = "nothing: no object is made of the host";
+
+/// The field that an attribute becomes, or why none.
+fn field_for(attribute: HostAttribute, main: Option<&DesiredObject>) -> String {
+    let field = match attribute {
+        HostAttribute::Name => Field::Name,
+        HostAttribute::DnsName => return "a name, and its addresses' dns_name".to_owned(),
+        HostAttribute::Uuid => {
+            return "nothing: it identifies, and NetBox has no field for it".to_owned();
+        }
+        HostAttribute::Status => Field::Status,
+        HostAttribute::Manufacturer | HostAttribute::Model | HostAttribute::PartNumber => {
+            Field::DeviceType
+        }
+        HostAttribute::Serial => Field::Serial,
+        HostAttribute::AssetTag => Field::AssetTag,
+        HostAttribute::Platform => Field::Platform,
+        HostAttribute::Role => Field::Role,
+        HostAttribute::Description => Field::Description,
+        HostAttribute::Comments => Field::Comments,
+        HostAttribute::Site => Field::Site,
+        HostAttribute::Location => Field::Location,
+        HostAttribute::Tenant => Field::Tenant,
+        HostAttribute::Vcpus => Field::Vcpus,
+        HostAttribute::Memory => Field::Memory,
+        HostAttribute::Disk => Field::Disk,
+        HostAttribute::Cluster => Field::Cluster,
+        HostAttribute::RunsOn => Field::Device,
+        HostAttribute::Parent => Field::Via,
+        HostAttribute::Tags => Field::Tags,
+    };
+    match main {
+        None => NOTHING_MADE.to_owned(),
+        Some(object) if object.fields.contains(&field) => field.to_string(),
+        Some(object) => {
+            let kind = object.kind.label();
+            format!("nothing: {field} is not written of this {kind}")
+        }
+    }
 }
 
 fn objects(place: usize, host: &MergedHost, draft: &Draft) -> Vec<Became> {
@@ -372,6 +448,7 @@ fn became(object: &DesiredObject, draft: &Draft) -> Became {
                 conflict.kind == object.kind && Some(conflict.id) == id && conflict.field == *field
             });
             let state = match (planned, conflict, stands) {
+                (Some(planned), _, _) if planned.before.is_blank() => "will be written".to_owned(),
                 (Some(planned), _, _) => {
                     format!("will be written over `{}`", names.value(&planned.before))
                 }
@@ -429,9 +506,15 @@ impl fmt::Display for Story {
                 evidence.by.join(", ")
             )
         })?;
-        section(f, "What was not taken", &self.refused, |f, line| writeln!(f, "  {line}"))?;
-        section(f, "Which value won", &self.values, |f, won| {
-            writeln!(f, "  {:<14} {}   [{}]", won.attribute, won.value, won.by)?;
+        if !self.said.is_empty() {
+            writeln!(f, "\nWhat was not taken")?;
+            match self.refused[..] {
+                [] => writeln!(f, "  nothing: no evidence speaks against another")?,
+                _ => self.refused.iter().try_for_each(|line| writeln!(f, "  {line}"))?,
+            }
+        }
+        section(f, "Which value won, and what it became", &self.values, |f, won| {
+            writeln!(f, "  {:<14} {}   [{}] → {}", won.attribute, won.value, won.by, won.became)?;
             won.others.iter().try_for_each(|other| writeln!(f, "  {:<14} not {other}", ""))
         })?;
         section(f, "What became of it", &self.objects, |f, became| {

@@ -7,7 +7,7 @@ use super::answer::Row;
 use super::inside::{self, Inside, System};
 use super::network::vlans;
 use super::property::{self, Nic, Properties};
-use super::session::{Call, Miss, Session};
+use super::session::{Answer, Call, Miss, Session};
 use super::survey::{Guest, GuestRow, Running};
 use super::{Scene, Topic, notes};
 use crate::domain::observation::{
@@ -35,7 +35,12 @@ impl Reading {
             Err(Miss::Unknown(_)) => session.get(&call).await,
             answer => answer,
         };
-        let config = answer.map(|answer| Row::of(answer.data).unwrap_or_default());
+        // Every configuration has a digest at least: an empty one is none, and would say
+        // that the guest has neither disks nor interfaces.
+        let config = answer.and_then(Answer::row).and_then(|row| {
+            let says_something = row.fields().next().is_some();
+            says_something.then_some(row).ok_or_else(|| Miss::Failed("it is empty".into()))
+        });
         let inside = match &config {
             Ok(config) => Self::ask_inside(session, scene, &row, config).await,
             Err(_) => Inside::NotAsked,

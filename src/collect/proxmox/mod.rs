@@ -173,7 +173,7 @@ impl Scene<'_> {
 impl Collector for Proxmox {
     async fn collect(&self, assignment: &Assignment) -> Result<Harvest, CollectError> {
         let session = Session::new(&self.endpoints, &self.token, assignment);
-        let survey = Survey::take(&session).await.map_err(|miss| miss.fatal(self.place()))?;
+        let survey = Survey::take(&session).await.map_err(|miss| miss.fatal(session.place()))?;
         let mut report = Report::new(assignment, &self.token_id);
         let scene = self.scene(&session, assignment, &survey, &mut report).await;
 
@@ -205,14 +205,6 @@ impl Collector for Proxmox {
 }
 
 impl Proxmox {
-    fn place(&self) -> String {
-        let places = self.endpoints.iter().map(|endpoint| {
-            let place = crate::http::place(&endpoint.url);
-            place.trim_end_matches("/api2/json").to_owned()
-        });
-        places.collect::<Vec<_>>().join(", ")
-    }
-
     async fn scene<'a>(
         &'a self,
         session: &Session<'_>,

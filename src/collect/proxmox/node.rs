@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::answer::Row;
 use super::network::{self, Around, Network};
-use super::session::{Call, Miss, Session};
+use super::session::{Answer, Call, Miss, Session};
 use super::survey::StorageRow;
 use super::{Scene, Topic, notes};
 use crate::domain::name::visible;
@@ -23,13 +23,12 @@ pub(super) struct Answers {
 impl Answers {
     /// Asks a node.
     pub(super) async fn of(session: &Session<'_>, scene: &Scene<'_>, node: &str) -> Self {
-        let row = |path: &'static str| async move {
-            let answer = session.get(&Call::node(node, path)).await?;
-            Ok(Row::of(answer.data).unwrap_or_default())
-        };
+        let row =
+            |path: &'static str| async move { session.get(&Call::node(node, path)).await?.row() };
         let network = async {
             let answer = session.get(&Call::node(node, "network")).await?;
-            Ok((Row::all(answer.data), answer.pending))
+            let pending = answer.pending;
+            Ok((answer.rows()?, pending))
         };
         let disks = async {
             if scene.excludes(Topic::Disks) {
@@ -37,7 +36,7 @@ impl Answers {
             }
             // Asking each disk for its health takes long, and health is no inventory.
             let call = Call::node(node, "disks/list").with("skipsmart", "1");
-            Some(session.get(&call).await.map(|answer| Row::all(answer.data)))
+            Some(session.get(&call).await.and_then(Answer::rows))
         };
         let (status, network, disks, config) =
             futures::join!(row("status"), network, disks, row("config"));

@@ -24,7 +24,8 @@ pub(super) fn comments(facts: &mut HostFacts, notes: Option<&str>) {
 
 /// The first line that says something, without its markup.
 fn first_line(notes: &str) -> Option<String> {
-    let bare = without_tags(notes);
+    // Emphasis and code, wherever in a line they stand.
+    let bare = without_tags(notes).replace("**", "").replace('`', "");
     let lines = bare.lines().filter(|line| {
         let line = line.trim_start();
         !line.starts_with("![") && !line.starts_with("[![")
@@ -72,6 +73,7 @@ mod tests {
             ("<div align='center'>\n  <h2>Plex LXC</h2>\n</div>", Some("Plex LXC")),
             ("<!-- made by\n a script -->\n[![logo](x.png)](y)\n- **Pi-hole**", Some("Pi-hole")),
             ("load < 3 and > 1", Some("load < 3 and > 1")),
+            ("The **web** server on `vmbr0`", Some("The web server on vmbr0")),
             ("---\n\n", None),
             ("", None),
         ] {

@@ -30,6 +30,7 @@ pub(super) struct Report {
     unreached: BTreeSet<String>,
     forbidden: BTreeSet<String>,
     closed: BTreeSet<String>,
+    untold: BTreeSet<String>,
     agentless: BTreeSet<String>,
     untellable: BTreeSet<String>,
 }
@@ -44,6 +45,7 @@ impl Report {
             unreached: BTreeSet::new(),
             forbidden: BTreeSet::new(),
             closed: BTreeSet::new(),
+            untold: BTreeSet::new(),
             agentless: BTreeSet::new(),
             untellable: BTreeSet::new(),
         }
@@ -123,7 +125,7 @@ impl Report {
                 "node_offline",
                 key,
                 format!(
-                    "it is offline: what is known of it and of its {guests} guests stays as it is"
+                    "it is offline: what is known of it and of its {guests} guests stays as it is; if it is gone for good, take it out of the cluster (pvecm delnode)"
                 ),
             );
             return;
@@ -188,6 +190,10 @@ impl Report {
         let within = format!("{key}/addresses");
         let evidence = evidence(row.guest);
         match &reading.inside {
+            Inside::NotAsked if row.running == Running::Unknown => {
+                self.gap(within, evidence, "whether it runs is not known");
+                self.untold.insert(key.to_string());
+            }
             Inside::NotAsked | Inside::Told(_) => {}
             Inside::NoAgent if row.running == Running::Yes => {
                 self.agentless.insert(key.to_string());
@@ -206,7 +212,7 @@ impl Report {
                 self.gap(within, evidence, why);
                 match row.guest {
                     Guest::Qemu => self.error("agent_silent", key, format!("its guest agent is switched on and does not answer ({why}): its addresses stay as they are; start the agent in the guest, or switch it off in its options")),
-                    Guest::Lxc => self.tell(Severity::Warning, "container_silent", key, format!("it runs, but its addresses cannot be seen ({why}); they stay as they are")),
+                    Guest::Lxc => self.error("container_silent", key, format!("it runs, but its addresses cannot be seen ({why}); they stay as they are")),
                 }
             }
         }
@@ -233,6 +239,12 @@ impl Report {
             self.error("ended_early", self.source.clone(), message);
         }
         let source = self.source.clone();
+        if let Some(text) = some_of(&self.untold) {
+            let message = format!(
+                "the cluster does not know whether these guests run: {text}; their status and addresses stay as they are; if it lasts, see that pvestatd runs on their nodes"
+            );
+            self.error("status_unknown", &source, message);
+        }
         if let Some(text) = some_of(&self.agentless) {
             let message =
                 format!("virtual machines without a guest agent tell no addresses: {text}");
@@ -275,6 +287,14 @@ impl Report {
             }
             Ok(_) => {}
         }
+        if survey.unread > 0 {
+            let message = format!(
+                "cannot read {} rows of the list of guests: nothing that is missing counts as gone; please report it with the version of Proxmox VE",
+                survey.unread
+            );
+            self.error("list_unreadable", self.source.clone(), message);
+            why = why.or(Some("not every row of the list can be read".to_owned()));
+        }
         self.claim(all, "listing", why);
     }
 
@@ -299,14 +319,17 @@ impl Report {
                 self.gap(scene.key(format_args!("{keys}")), "listing", why);
             }
         }
-        self.hidden_guests(scene);
+        self.hidden_guests(scene, survey);
     }
 
     /// Guests that are excepted from what the token may see, and those that were listed
     /// but not shown.
-    fn hidden_guests(&mut self, scene: &Scene<'_>) {
+    fn hidden_guests(&mut self, scene: &Scene<'_>, survey: &Survey) {
+        let listed: BTreeSet<String> =
+            survey.guests.iter().map(|guest| guest.vmid.to_string()).collect();
         let hidden = scene.rights.exceptions("/vms", &["VM.Audit"]);
-        let hidden: BTreeSet<String> = hidden.into_iter().map(str::to_owned).collect();
+        let hidden: BTreeSet<String> =
+            hidden.into_iter().map(str::to_owned).filter(|vmid| !listed.contains(vmid)).collect();
         for vmid in hidden.iter().filter_map(|vmid| vmid.parse().ok()) {
             for guest in [Guest::Qemu, Guest::Lxc] {
                 self.gap(scene.guest(guest, vmid), "listing", "the token lacks VM.Audit on it");

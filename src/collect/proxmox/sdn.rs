@@ -69,7 +69,7 @@ async fn list(session: &Session<'_>, path: &str) -> Result<Vec<Row>, Miss> {
         Err(Miss::Unknown(_)) => session.get(&Call::cluster(path)).await,
         answer => answer,
     };
-    answer.map(|answer| Row::all(answer.data))
+    answer?.rows()
 }
 
 fn vnet(row: &Row, zone: Option<&Row>, subnets: &[Row]) -> Vnet {

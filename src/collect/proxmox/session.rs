@@ -77,6 +77,22 @@ pub(super) struct Answer {
     pub pending: bool,
 }
 
+impl Answer {
+    /// The objects of a list. Something else is no answer: an empty list would say that
+    /// there is nothing.
+    pub(super) fn rows(self) -> Result<Vec<Row>, Miss> {
+        match self.data {
+            list @ Json::Array(_) => Ok(Row::all(list)),
+            _ => Err(Miss::Failed("the answer is not a list".into())),
+        }
+    }
+
+    /// An object; one that is empty says that nothing is set.
+    pub(super) fn row(self) -> Result<Row, Miss> {
+        Row::of(self.data).ok_or_else(|| Miss::Failed("the answer is not an object".into()))
+    }
+}
+
 /// Why there is no answer, by what follows from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Miss {
@@ -115,11 +131,14 @@ impl Miss {
         matches!(self, Miss::Ended(_) | Miss::Refused(_) | Miss::Unreachable(_))
     }
 
-    /// What it means for the whole source.
+    /// What it means for the whole source; `place` is where was asked.
     pub(super) fn fatal(&self, place: String) -> CollectError {
         let reason = self.to_string();
         match self {
-            Miss::Unreachable(_) => CollectError::Unreachable { place, reason },
+            // It names all endpoints itself, each with what is wrong there.
+            Miss::Unreachable(_) => {
+                CollectError::Unreachable { place: "any endpoint".to_owned(), reason }
+            }
             Miss::Refused(_) | Miss::Forbidden(_) => CollectError::Refused { place, reason },
             _ => CollectError::Failed(format!("cannot read {place}: {reason}")),
         }
@@ -177,11 +196,17 @@ impl<'a> Session<'a> {
         self.sent.load(Ordering::Relaxed)
     }
 
+    /// Where is asked now.
+    pub(super) fn place(&self) -> String {
+        let endpoint = self.endpoints.get(self.state().current);
+        endpoint.map(|endpoint| shown(&endpoint.url)).unwrap_or_default()
+    }
+
     /// The endpoints that were given up, and why.
     pub(super) fn given_up(&self) -> Vec<(String, Arc<str>)> {
         let state = self.state();
         let of = |(index, why): (&usize, &Arc<str>)| {
-            Some((place(&self.endpoints.get(*index)?.url), why.clone()))
+            Some((shown(&self.endpoints.get(*index)?.url), why.clone()))
         };
         state.dead.iter().filter_map(of).collect()
     }
@@ -234,7 +259,7 @@ impl<'a> Session<'a> {
             let of = |(index, why): (&usize, &Arc<str>)| {
                 self.endpoints
                     .get(*index)
-                    .map(|endpoint| format!("{}: {why}", place(&endpoint.url)))
+                    .map(|endpoint| format!("{}: {why}", shown(&endpoint.url)))
             };
             let all: Vec<String> = state.dead.iter().filter_map(of).collect();
             let end = Miss::Unreachable(all.join("; ").into());
@@ -278,11 +303,27 @@ impl<'a> Session<'a> {
             }
             sent = self.send(&self.endpoints[index], call) => sent,
         };
-        match sent {
-            Ok(response) if response.status.is_success() => Tried::Done(read(&response)),
-            Ok(response) => self.refusal(&response, call),
-            Err(error) => self.fault(&error, call),
+        let tried = match &sent {
+            Ok(response) if response.status.is_success() => Tried::Done(read(response)),
+            Ok(response) => self.refusal(response, call),
+            Err(error) => self.fault(error, call),
+        };
+        match tried {
+            // It may have stumbled over what was asked for alone: it is given up only when
+            // it does not answer anything else either.
+            Tried::Elsewhere(why) if call.node.is_some() && self.lives(index).await => {
+                Tried::Done(Err(Miss::Failed(why)))
+            }
+            tried => tried,
         }
+    }
+
+    /// Whether an endpoint answers at all.
+    async fn lives(&self, index: usize) -> bool {
+        let call = Call::cluster("version");
+        let asked = self.send(&self.endpoints[index], &call);
+        let sent = tokio::time::timeout_at(self.assignment.deadline, asked).await;
+        matches!(sent, Ok(Ok(response)) if response.status.is_success())
     }
 
     async fn send(&self, endpoint: &Endpoint, call: &Call) -> Result<Response, HttpError> {
@@ -299,7 +340,7 @@ impl<'a> Session<'a> {
         self.sent.fetch_add(1, Ordering::Relaxed);
         match request.clone().send().await {
             // The server closed a connection that was kept open just as it was used again.
-            Err(HttpError::Unreachable { reason: Silence::Cut, .. }) => {
+            Err(error) if is_cut(&error) => {
                 self.sent.fetch_add(1, Ordering::Relaxed);
                 request.send().await
             }
@@ -355,21 +396,26 @@ impl<'a> Session<'a> {
     }
 }
 
+fn is_cut(error: &HttpError) -> bool {
+    matches!(error, HttpError::Unreachable { reason: Silence::Cut, .. })
+}
+
+/// An endpoint as it was written in the configuration.
+fn shown(url: &Url) -> String {
+    let place = place(url);
+    place.strip_suffix("/api2/json").unwrap_or(&place).to_owned()
+}
+
 fn read(response: &Response) -> Result<Answer, Miss> {
     let body: Json = response
         .json()
-        .map_err(|error| Miss::Failed(format!("{error}; is this Proxmox VE?").into()))?;
+        .map_err(|_| Miss::Failed("the answer is not JSON; is this Proxmox VE?".into()))?;
     match body {
         Json::Object(mut fields) if fields.contains_key("data") => Ok(Answer {
             pending: fields.get("changes").is_some_and(|changes| !changes.is_null()),
             data: fields.remove("data").unwrap_or_default(),
         }),
-        _ => {
-            let place = &response.place;
-            Err(Miss::Failed(
-                format!("the answer of {place} holds no `data`; is this Proxmox VE?").into(),
-            ))
-        }
+        _ => Err(Miss::Failed("the answer holds no `data`; is this Proxmox VE?".into())),
     }
 }
 

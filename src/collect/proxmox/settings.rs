@@ -312,23 +312,25 @@ fn url(text: &str) -> Option<Url> {
     Some(url)
 }
 
-/// Endpoints with the clients that reach them. Those that trust alike share one client,
-/// and with it the rate and the number of requests under way.
+/// Endpoints with the clients that reach them. All of them share the rate and the number
+/// of requests under way; those that trust alike share their connections too.
 fn endpoints(
     urls: Vec<Url>,
     trusts: Vec<Trust>,
     options: &Options,
 ) -> Result<Vec<Endpoint>, Problem> {
-    let mut clients = Vec::new();
+    let mut clients: Vec<Client> = Vec::new();
     for trust in trusts {
-        let client = Client::new(Options { trust, ..options.clone() })
-            .map_err(|error| Problem::new("", error.to_string()))?;
-        clients.push(client);
+        let client = match clients.first() {
+            Some(first) => first.beside(trust),
+            None => Client::new(Options { trust, ..options.clone() }),
+        };
+        clients.push(client.map_err(|error| Problem::new("", error.to_string()))?);
     }
     let plain = urls.iter().find(|url| url.scheme() == "http");
     if let Some(url) = plain {
         tracing::warn!(
-            endpoint = %crate::http::place(url),
+            endpoint = %crate::http::place(url).trim_end_matches("/api2/json"),
             "this endpoint is not encrypted: whoever is on the way can read the token"
         );
     }

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use super::answer::Row;
 use super::rights::Rights;
-use super::session::{Call, Miss, Session};
+use super::session::{Answer, Call, Miss, Session};
 
 /// What kind of guest it is, by Proxmox's word for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,6 +134,8 @@ pub(super) struct Survey {
     pub cluster: Result<ClusterRow, Miss>,
     pub nodes: BTreeMap<String, NodeRow>,
     pub guests: Vec<GuestRow>,
+    /// How many guests are listed in a way that cannot be read.
+    pub unread: usize,
     pub storages: BTreeSet<StorageRow>,
 }
 
@@ -152,29 +154,34 @@ impl Survey {
         let Ok([rights, entries, status, resources, nodes]) = <[_; 5]>::try_from(answers) else {
             return Err(Miss::Failed("a question got lost".into()));
         };
-        let resources = Row::all(resources?.data);
-        let status = status.map(|answer| Row::all(answer.data));
-        let nodes = nodes.map(|answer| Row::all(answer.data)).unwrap_or_default();
+        let resources = resources?.rows()?;
+        let status = status.and_then(Answer::rows);
+        let nodes = nodes.and_then(Answer::rows).unwrap_or_default();
         let version = Row::of(version.data).unwrap_or_default().text("version").unwrap_or_default();
+        let guests = guests(&resources);
+        let listed = resources.iter().filter(|row| GuestRow::of((*row).clone()).is_some()).count();
         Ok(Survey {
             major: version.split(['.', '-']).next().and_then(|major| major.parse().ok()),
             rights: rights.map(|answer| {
                 let mut rights = Rights::read(answer.data);
-                let entries = entries.map(|answer| Row::all(answer.data)).unwrap_or_default();
+                let entries = entries.and_then(Answer::rows).unwrap_or_default();
                 rights.know(entries.iter().filter_map(|row| row.text("path")));
                 rights
             }),
             nodes: nodes_of(status.as_deref().unwrap_or_default(), &resources, &nodes),
             storages: resources.iter().filter_map(storage).collect(),
-            guests: guests(resources),
-            cluster: status.map(|rows| cluster(&rows)),
+            unread: resources.iter().filter(|row| is_guest(row)).count() - listed,
+            guests,
+            cluster: status.and_then(|rows| {
+                cluster(&rows).ok_or_else(|| Miss::Failed("it names nothing".into()))
+            }),
         })
     }
 
     /// The guests alone, once more: some may have moved meanwhile.
     pub(super) async fn guests_again(session: &Session<'_>) -> Result<Vec<GuestRow>, Miss> {
         let call = Call::cluster("cluster/resources").with("type", "vm");
-        session.get(&call).await.map(|answer| guests(Row::all(answer.data)))
+        session.get(&call).await?.rows().map(|rows| guests(&rows))
     }
 
     /// The guests of a node.
@@ -183,24 +190,28 @@ impl Survey {
     }
 }
 
-fn guests(rows: Vec<Row>) -> Vec<GuestRow> {
-    let mut guests: Vec<GuestRow> = rows.into_iter().filter_map(GuestRow::of).collect();
+fn is_guest(row: &Row) -> bool {
+    matches!(row.text("type").as_deref(), Some("qemu" | "lxc"))
+}
+
+fn guests(rows: &[Row]) -> Vec<GuestRow> {
+    let mut guests: Vec<GuestRow> = rows.iter().cloned().filter_map(GuestRow::of).collect();
     guests.sort_by_key(|guest| (guest.guest, guest.vmid));
     guests.dedup_by_key(|guest| (guest.guest, guest.vmid));
     guests
 }
 
-fn cluster(rows: &[Row]) -> ClusterRow {
+fn cluster(rows: &[Row]) -> Option<ClusterRow> {
     let is = |row: &&Row, kind| row.text("type").as_deref() == Some(kind);
     let row = rows.iter().find(|row| is(row, "cluster"));
     let nodes = || rows.iter().filter(|row| is(row, "node"));
     let own = || nodes().find(|row| row.is("local")).or_else(|| nodes().next());
     let name = row.and_then(|row| row.text("name")).or_else(|| own()?.text("name"));
-    ClusterRow {
-        name: name.unwrap_or_default(),
+    Some(ClusterRow {
+        name: name?,
         // A standalone host has nobody to be outvoted by.
         quorate: row.is_none_or(|row| row.flag("quorate") != Some(false)),
-    }
+    })
 }
 
 fn nodes_of(status: &[Row], resources: &[Row], nodes: &[Row]) -> BTreeMap<String, NodeRow> {
@@ -262,7 +273,7 @@ mod tests {
             { "id": "storage/pve1/local", "type": "storage", "node": "pve1", "storage": "local" },
             { "id": "openvz/3", "vmid": 3, "node": "pve1", "type": "openvz" },
         ]));
-        let guests = guests(rows);
+        let guests = guests(&rows);
         let seen: Vec<_> = guests.iter().map(|g| (g.path(), g.running, g.template)).collect();
         assert_eq!(
             seen,
@@ -278,7 +289,7 @@ mod tests {
     fn a_standalone_host_is_a_cluster_of_its_own_name() {
         let alone =
             json!([{ "type": "node", "name": "pve", "local": 1, "online": 1, "ip": "192.0.2.2" }]);
-        let of = |json| cluster(&Row::all(json));
+        let of = |json| cluster(&Row::all(json)).unwrap();
         assert_eq!(of(alone), ClusterRow { name: "pve".into(), quorate: true });
         let rows = json!([
             { "type": "node", "name": "pve1", "online": 1, "local": 1 },

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::super::inventory::{Claim, Fact, MergedHost};
+use super::super::inventory::{Claim, Fact, Inventory, MergedHost};
 use super::super::makers;
 use super::super::name::DnsName;
 use super::super::object::{Field, Kind, ObjectKey, Why};
@@ -48,7 +48,7 @@ fn home(desk: &Desk<'_>, place: usize) -> Home {
         None if host.is_virtual() => Kind::VirtualMachine,
         None => Kind::Device,
     };
-    let subject = subject(desk, host);
+    let subject = subject(desk.inventory, host);
     let decision = desk.policy.rules.decide(&subject);
     // What is known by its hardware address alone stands by policy; what a source has a
     // key for stands anyway, unless a rule says otherwise.
@@ -102,8 +102,10 @@ fn name(desk: &Desk<'_>, host: &MergedHost) -> (Arc<str>, bool) {
 }
 
 /// What rules are asked about a host.
-pub(super) fn subject<'a>(desk: &Desk<'a>, host: &'a MergedHost) -> Subject<'a> {
-    let inventory = desk.inventory;
+pub(in crate::domain) fn subject<'a>(
+    inventory: &'a Inventory,
+    host: &'a MergedHost,
+) -> Subject<'a> {
     let mut sources: Vec<_> =
         host.seen.iter().map(|seen| &inventory.observation(*seen).source).collect();
     sources.sort();
@@ -156,7 +158,7 @@ impl Desk<'_> {
         let inventory = self.inventory;
         let policy = self.policy;
         let host = &inventory.hosts[place];
-        let subject = subject(self, host);
+        let subject = subject(self.inventory, host);
         let decision = policy.rules.decide(&subject);
 
         let mut fields = Fields::default();

@@ -73,7 +73,30 @@ impl Desk<'_> {
                 if home.kind == Kind::VirtualMachine { Kind::VmInterface } else { Kind::Interface };
             self.put_for(kind, &key, format!("{} {name}", home.name), fields, Some(place), true);
         }
-        primaries(candidates)
+        let mut primaries = primaries(candidates);
+        for (field, address, firm, _) in &mut primaries {
+            *firm |= self.is_superseded(place, *field, address);
+        }
+        primaries
+    }
+
+    /// Whether the primary address that stands is seen on the host no more, while another
+    /// of its network is: the host got a new one.
+    fn is_superseded(&self, place: usize, field: Field, by: &ObjectKey) -> bool {
+        let net = |text: Option<&str>| text.and_then(|text| text.parse::<IpNet>().ok());
+        let standing = self.matches.standing(place).and_then(|(kind, id)| {
+            let address = self.world.get(kind, id)?.referenced(field)?;
+            net(self.world.get(Kind::IpAddress, address)?.field(Field::Address).as_text())
+        });
+        let wanted = self.desired.objects.get(by).and_then(|object| {
+            net(object.fields.get(&Field::Address).and_then(|want| want.value.as_text()))
+        });
+        let (Some(standing), Some(wanted)) = (standing, wanted) else { return false };
+        let own = self.inventory.hosts[place].interfaces.iter();
+        let seen = own.flat_map(|own| &own.addresses).any(|own| own.ip == standing.addr());
+        // A mask of one address is what stands where nobody knows the network.
+        let bare = standing.prefix_len() == standing.max_prefix_len();
+        !seen && (bare || standing.contains(&wanted.addr()))
     }
 
     fn seen_by(&self, interface: &MergedInterface) -> Why {
@@ -232,7 +255,7 @@ impl Desk<'_> {
             return None;
         }
         let policy = self.policy;
-        let mut subject = subject(self, host);
+        let mut subject = subject(self.inventory, host);
         subject.nets = vec![IpNet::from(address.ip)];
         subject.segments = vec![&address.segment];
         let decision = policy.rules.decide(&subject);

@@ -25,6 +25,8 @@ use super::settings::Policy;
 use super::value::{SmallMap, Value};
 use super::world::World;
 
+pub(super) use host::subject;
+
 pub use marks::{MARKS, Mark};
 
 /// The objects that should stand, given what was seen and what already stands.

@@ -51,11 +51,8 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
         // The sink keeps the value in a form of its own.
         return Verdict::Keep;
     }
-    let policy = if memory.is_reclaimed(live.kind, live.id, field) {
-        Owner::Agent
-    } else {
-        about.ownership.of(live.kind, field)
-    };
+    let reclaimed = memory.is_reclaimed(live.kind, live.id, field);
+    let policy = if reclaimed { Owner::Agent } else { about.ownership.of(live.kind, field) };
     if is_set(field) {
         return elements(case, written, policy);
     }
@@ -64,7 +61,10 @@ pub(super) fn judge(case: &Case<'_>) -> Verdict {
     match (before.is_blank(), written) {
         _ if wanted.is_blank() => empty(policy, untouched),
         (true, None) => Verdict::Write(wanted.clone()),
-        _ if initial => Verdict::Keep,
+        (_, Some(known)) if initial && !untouched && tells_presence(case, policy) => {
+            Verdict::Conflict(Some(known.settled.clone()))
+        }
+        _ if initial && !reclaimed => Verdict::Keep,
         _ if policy == Owner::Agent => Verdict::Write(wanted.clone()),
         _ if policy == Owner::FillOnly => Verdict::Keep,
         _ if untouched => Verdict::Write(wanted.clone()),
@@ -90,6 +90,13 @@ fn is_return(case: &Case<'_>) -> bool {
     let remembered = case.about.memory.objects.get(&(case.live.kind, case.live.id));
     remembered.is_some_and(|known| known.retired)
         && retired.is_some_and(|(field, value)| field == case.field && value == *case.before)
+}
+
+/// Whether a starting value is one that the agent keeps true by itself: the status that
+/// says whether a thing is there. A person who gave it another has a say of their own.
+fn tells_presence(case: &Case<'_>, policy: Owner) -> bool {
+    let retired = case.live.kind.retired();
+    policy == Owner::Cooperative && retired.is_some_and(|(field, _)| field == case.field)
 }
 
 fn is_set(field: Field) -> bool {

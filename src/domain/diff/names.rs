@@ -1,7 +1,7 @@
 //! Names that must be unique: devices in their site, virtual machines in their
 //! cluster. What stands keeps its name; what comes second gets one of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::super::diagnostic::Diagnostic;
@@ -47,17 +47,19 @@ pub(super) fn unique(
             continue;
         };
         let live = id.and_then(|id| about.world.get(object.kind, id));
-        let scope = live.map_or_else(|| wanted_scope(object, resolved), scope_of);
-        let names = taken.entry(scope).or_default();
-        let free = |name: &str, names: &BTreeMap<String, Option<u64>>| {
-            names.get(&name.to_lowercase()).is_none_or(|holder| holder.is_some() && *holder == id)
+        let scopes = scopes(object, live, about, resolved);
+        let free = |name: &str| {
+            scopes.iter().filter_map(|scope| taken.get(scope)).all(|names| {
+                let holder = names.get(&name.to_lowercase());
+                holder.is_none_or(|holder| holder.is_some() && *holder == id)
+            })
         };
         let candidates = [
             name.to_owned(),
             with_suffix(name, &short_identity(object)),
             with_suffix(name, object.key.as_str()),
         ];
-        let Some(chosen) = candidates.iter().find(|candidate| free(candidate, names)) else {
+        let Some(chosen) = candidates.iter().find(|candidate| free(candidate)) else {
             diagnostics.push(left(
                 "name_taken",
                 name,
@@ -67,7 +69,10 @@ pub(super) fn unique(
             continue;
         };
         // The name is held from now on, whether or not a person keeps another on the object.
-        names.insert(chosen.to_lowercase(), id.or(Some(u64::MAX)));
+        for scope in scopes {
+            let names = taken.entry(scope).or_default();
+            names.insert(chosen.to_lowercase(), id.or(Some(u64::MAX)));
+        }
         if chosen != name {
             diagnostics.push(left(
                 "name_taken",
@@ -80,6 +85,27 @@ pub(super) fn unique(
         }
     }
     renamed
+}
+
+/// Where the name must be unique: where the object stands, and where it goes if the plan
+/// moves it.
+fn scopes(
+    object: &DesiredObject,
+    live: Option<&Live>,
+    about: &Comparison<'_>,
+    resolved: &Resolved,
+) -> BTreeSet<Scope> {
+    let Some(live) = live else { return [wanted_scope(object, resolved)].into() };
+    let mut scopes = BTreeSet::from([scope_of(live)]);
+    let is_agents = |field: Field| {
+        let written = about.memory.written(live.kind, live.id, field);
+        written.is_some_and(|known| known.settled == *live.field(field))
+    };
+    let within = if live.kind == Kind::VirtualMachine { Field::Cluster } else { Field::Site };
+    if is_agents(within) && object.fields.contains(&within) {
+        scopes.insert(wanted_scope(object, resolved));
+    }
+    scopes
 }
 
 fn scope_of(live: &Live) -> Scope {

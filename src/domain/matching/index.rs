@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::super::identity::{Identifier, Serial, is_placeholder_serial};
 use super::super::inventory::MergedHost;
 use super::super::mac::MacAddr;
+use super::super::name::{DnsName, InstanceName};
 use super::super::object::{Field, Kind, ObjectRef};
 use super::super::value::Value;
 use super::super::world::{Live, World};
@@ -17,10 +18,19 @@ pub(super) struct Index<'a> {
     by_agent_key: HashMap<&'a str, BTreeSet<HostObject>>,
     by_serial: HashMap<String, BTreeSet<HostObject>>,
     by_name: HashMap<String, BTreeSet<HostObject>>,
+    /// Objects whose names have a domain, by their first labels.
+    by_label: HashMap<String, BTreeSet<HostObject>>,
     by_mac: HashMap<MacAddr, BTreeSet<HostObject>>,
     macs: BTreeMap<HostObject, BTreeSet<MacAddr>>,
     by_address: HashMap<IpAddr, BTreeSet<HostObject>>,
     addresses: BTreeMap<HostObject, BTreeSet<IpAddr>>,
+}
+
+/// A name as it is compared: in lower case, with blanks and underscores as hyphens, for
+/// what DNS cannot hold is written so elsewhere.
+pub(super) fn folded(name: &str) -> String {
+    let same = |c| if c == '_' || c == ' ' { '-' } else { c };
+    name.trim().chars().flat_map(char::to_lowercase).map(same).collect()
 }
 
 /// The device or virtual machine that an interface belongs to.
@@ -51,6 +61,7 @@ impl<'a> Index<'a> {
             by_agent_key: HashMap::new(),
             by_serial: HashMap::new(),
             by_name: HashMap::new(),
+            by_label: HashMap::new(),
             by_mac: HashMap::new(),
             macs: BTreeMap::new(),
             by_address: HashMap::new(),
@@ -67,7 +78,12 @@ impl<'a> Index<'a> {
                 index.by_serial.entry(serial.trim().to_owned()).or_default().insert(standing);
             }
             if let Some(name) = live.field(Field::Name).as_text() {
-                index.by_name.entry(name.trim().to_lowercase()).or_default().insert(standing);
+                index.by_name.entry(folded(name)).or_default().insert(standing);
+                if let Ok(name) = name.parse::<DnsName>()
+                    && name.is_qualified()
+                {
+                    index.by_label.entry(folded(name.label())).or_default().insert(standing);
+                }
             }
         }
         for live in world.of(Kind::MacAddress) {
@@ -117,6 +133,13 @@ impl<'a> Index<'a> {
         self.live(standing).and_then(|live| live.field(Field::AgentKey).as_text())
     }
 
+    /// Whether an agent of this name made an object.
+    pub(super) fn is_own(&self, standing: HostObject, instance: &InstanceName) -> bool {
+        self.live(standing).is_some_and(|live| {
+            live.field(Field::AgentInstance).as_text() == Some(instance.as_str())
+        })
+    }
+
     pub(super) fn by_agent_key(&self, key: &str) -> BTreeSet<HostObject> {
         self.by_agent_key.get(key).cloned().unwrap_or_default()
     }
@@ -142,12 +165,17 @@ impl<'a> Index<'a> {
         let kind = self.live(standing)?.referenced(Field::DeviceType)?;
         let maker = self.world.get(Kind::DeviceType, kind)?.referenced(Field::Manufacturer)?;
         let name = self.world.get(Kind::Manufacturer, maker)?.field(Field::Name).as_text()?;
-        let key = super::super::identity::maker_key(name);
+        let key = super::super::makers::compared(name);
         Some(if key == "unknown" || key == "generic" { String::new() } else { key })
     }
 
     pub(super) fn by_name(&self, name: &str) -> BTreeSet<HostObject> {
-        self.by_name.get(&name.trim().to_lowercase()).cloned().unwrap_or_default()
+        self.by_name.get(&folded(name)).cloned().unwrap_or_default()
+    }
+
+    /// Objects whose names are this one within some domain.
+    pub(super) fn by_label(&self, label: &str) -> BTreeSet<HostObject> {
+        self.by_label.get(&folded(label)).cloned().unwrap_or_default()
     }
 
     pub(super) fn by_address(&self, ip: IpAddr) -> BTreeSet<HostObject> {

@@ -18,7 +18,7 @@ use super::identity::{Grade, Identifier};
 use super::inventory::{Ambiguity, Inventory, MergedHost};
 use super::memory::Memory;
 use super::object::{Field, Kind};
-use super::observation::NativeKey;
+use super::observation::{Authority, Host, NativeKey};
 use super::settings::{Bind, Policy};
 use super::world::World;
 
@@ -116,8 +116,9 @@ pub fn match_hosts(
     settle(&ground, &mut matches, |host| by_bind(&ground, host));
     settle(&ground, &mut matches, |host| by_memory(&ground, memory, host));
     settle(&ground, &mut matches, |host| by_agent_key(&ground, host));
-    let claimed = claimed(&matches);
-    settle(&ground, &mut matches, |host| by_identifier(&ground, &claimed, host));
+    let taken = claimed(&matches);
+    settle(&ground, &mut matches, |host| by_identifier(&ground, &taken, host));
+    hold_other_faces(&ground, &mut matches);
     name::by_name(&ground, &mut matches);
     name::by_address(&ground, &mut matches);
     matches.ambiguities.sort();
@@ -152,7 +153,17 @@ pub(super) fn settle(
         if matches.hosts.contains_key(&place) {
             continue;
         }
-        match step(host) {
+        let found = match step(host) {
+            Found::One(at, _) | Found::Doubt(at, ..) if is_kept_apart(ground, host, at) => {
+                Found::Nothing
+            }
+            Found::Several(mut standings, by) => {
+                standings.retain(|standing| !is_kept_apart(ground, host, *standing));
+                Found::Several(standings, by)
+            }
+            found => found,
+        };
+        match found {
             Found::Nothing => {}
             Found::One(standing, by) if !taken.contains(&standing) => {
                 candidates.entry(standing).or_default().push((place, by));
@@ -220,6 +231,26 @@ pub(super) fn doubt(
     why: String,
 ) {
     let host = &ground.inventory.hosts[place];
+    let own: Option<Identifier> = host.key.0.parse().ok();
+    let answers = own.map_or_else(Vec::new, |own| {
+        let objects = || standings.iter().map(|&(kind, id)| Identifier::Object(kind, id));
+        let one = objects().map(|object| Bind::Join([object, own.clone()].into()));
+        // One rule for each: of two objects a person may know that both are something else.
+        let other = objects().map(|object| Bind::Split([object, own.clone()].into()));
+        one.chain(other).collect()
+    });
+    ask(ground, matches, place, code, standings, (why, answers));
+}
+
+fn ask(
+    ground: &Ground<'_>,
+    matches: &mut Matches,
+    place: usize,
+    code: &'static str,
+    standings: &BTreeSet<HostObject>,
+    (why, answers): (String, Vec<Bind>),
+) {
+    let host = &ground.inventory.hosts[place];
     let objects: Vec<String> = standings
         .iter()
         .map(|&(kind, id)| {
@@ -236,7 +267,18 @@ pub(super) fn doubt(
     );
     let question = format!("{} may be what stands: {why} {}", host.key, objects.join(" and "));
     matches.held.insert(place, question.as_str().into());
-    matches.ambiguities.push(Ambiguity { id, code, question, parties });
+    matches.ambiguities.push(Ambiguity { id, code, question, parties, answers });
+}
+
+/// Whether a person said that a host is not what stands.
+fn is_kept_apart(ground: &Ground<'_>, host: &MergedHost, standing: HostObject) -> bool {
+    ground.policy.binds.iter().any(|bind| match bind {
+        Bind::Split(sides) => {
+            sides.contains(&Identifier::Object(standing.0, standing.1))
+                && sides.iter().any(|side| is_of(ground, host, side))
+        }
+        _ => false,
+    })
 }
 
 /// A person's rule that names both the host and an object.
@@ -339,6 +381,13 @@ fn by_identifier(ground: &Ground<'_>, claimed: &BTreeSet<HostObject>, host: &Mer
     if found.is_empty() {
         return undecided_clone(ground, claimed, host);
     }
+    if found.len() > 1 {
+        // A person entered one MAC address at two things: the name tells which it is.
+        let named = name::bearing_a_name_of(ground, host, &found);
+        if named.len() == 1 {
+            found = named;
+        }
+    }
     several(found, by)
 }
 
@@ -363,6 +412,41 @@ fn undecided_clone(
         }
     }
     Found::Nothing
+}
+
+/// What was merely seen on the wire, with a MAC address of an object that stands for
+/// something better known: most likely it is that very thing, of which a source could
+/// tell less this time. Making an object of it would be a duplicate.
+fn hold_other_faces(ground: &Ground<'_>, matches: &mut Matches) {
+    use Authority::{Derived, Directory, Lease, Wire};
+    let claimed = claimed(matches);
+    for (place, host) in ground.inventory.hosts.iter().enumerate() {
+        let faint = host.seen.iter().all(|&seen| {
+            matches!(ground.inventory.authority(seen), Wire | Lease | Directory | Derived)
+        });
+        if !faint || host.held.is_some() || matches.hosts.contains_key(&place) {
+            continue;
+        }
+        let mut standings = BTreeSet::new();
+        for mac in host.macs() {
+            standings.extend(ground.index.by_mac(mac).intersection(&claimed).copied());
+        }
+        standings.retain(|standing| !is_kept_apart(ground, host, *standing));
+        if !standings.is_empty() {
+            let why = "its MAC address is on what another host is known to be,".to_owned();
+            let known = matches.hosts.iter().filter(|(_, (at, _))| standings.contains(at));
+            let known = known.filter_map(|(place, _)| {
+                ground.inventory.hosts[*place].key.0.parse::<Identifier>().ok()
+            });
+            let mut answers = Vec::new();
+            if let Ok(own) = host.key.0.parse::<Identifier>() {
+                answers.extend(known.map(|known| Bind::Join([known, own.clone()].into())));
+                let objects = standings.iter().map(|&(kind, id)| Identifier::Object(kind, id));
+                answers.extend(objects.map(|object| Bind::Split([object, own.clone()].into())));
+            }
+            ask(ground, matches, place, "other_face", &standings, (why, answers));
+        }
+    }
 }
 
 /// Why an object cannot stand for a host.
@@ -392,7 +476,7 @@ pub(super) fn contradiction(
             let exclusive = key
                 .parse::<NativeKey>()
                 .ok()
-                .filter(|known| host.native_keys().any(|own| own.scheme() == known.scheme()));
+                .filter(|known| has_exclusive_key(ground, host, known.scheme()));
             let gone = |known: &NativeKey| {
                 ground.covered.anyone_covers_key(known) || is_abandoned(ground, standing)
             };
@@ -406,6 +490,12 @@ pub(super) fn contradiction(
         }
     }
     None
+}
+
+/// Whether a source has a key of this scheme for the host that is of no other thing.
+fn has_exclusive_key(ground: &Ground<'_>, host: &MergedHost, scheme: &str) -> bool {
+    let stated = host.seen.iter().filter_map(|&seen| ground.inventory.stated_host(seen));
+    stated.filter_map(Host::evident_key).any(|key| key.scheme() == scheme)
 }
 
 /// Whether this agent made an object of a source that its configuration has no more, so
@@ -435,3 +525,6 @@ pub(super) fn is_unreachable(ground: &Ground<'_>, standing: HostObject) -> bool 
     !addresses.is_empty()
         && addresses.iter().all(|ip| ground.covered.anyone_covers_address(&segment, *ip))
 }
+
+#[cfg(test)]
+mod tests;

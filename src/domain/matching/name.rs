@@ -4,9 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::super::identity::{Identifier, maker_key, name_key};
+use super::super::desire::subject;
+use super::super::identity::{Identifier, name_key};
 use super::super::inventory::MergedHost;
-use super::super::name::is_generic;
+use super::super::makers;
+use super::super::name::{DnsName, is_generic};
 use super::super::object::{Field, Kind};
 use super::super::observation::HostAttribute;
 use super::super::settings::Bind;
@@ -36,12 +38,14 @@ pub(super) fn names_of(ground: &Ground<'_>, host: &MergedHost) -> BTreeSet<Strin
 
 /// The names by which a host may be found: the one that won, with and without its
 /// domain, and a person's aliases of it.
-fn search_names(ground: &Ground<'_>, host: &MergedHost) -> BTreeSet<String> {
+fn search_names(ground: &Ground<'_>, host: &MergedHost) -> SearchNames {
     let mut names = BTreeSet::new();
+    let mut qualified = false;
     for attribute in [HostAttribute::Name, HostAttribute::DnsName] {
         if let Some(name) = host.text(attribute) {
             names.insert(name.trim().to_lowercase());
-            if name.parse::<super::super::name::DnsName>().is_ok() {
+            if let Ok(dns) = name.parse::<DnsName>() {
+                qualified |= dns.is_qualified();
                 names.insert(name_key(name).to_string());
             }
         }
@@ -54,16 +58,53 @@ fn search_names(ground: &Ground<'_>, host: &MergedHost) -> BTreeSet<String> {
         }
     }
     names.retain(|name| !is_generic(name));
-    names
+    SearchNames { names, qualified }
 }
 
-/// Matches by name what is still open, where the name is of one host and one object.
+struct SearchNames {
+    names: BTreeSet<String>,
+    /// Whether a source tells the domain: then `www.a.example` is not `www.b.example`.
+    qualified: bool,
+}
+
+/// Objects that bear a name of a host, each with that name.
+fn bearers<'a>(
+    ground: &Ground<'_>,
+    names: &'a SearchNames,
+    claimed: &BTreeSet<HostObject>,
+) -> BTreeMap<HostObject, &'a String> {
+    let mut found: BTreeMap<HostObject, &String> = BTreeMap::new();
+    for name in &names.names {
+        let mut standings = ground.index.by_name(name);
+        if !names.qualified {
+            standings.extend(ground.index.by_label(name));
+        }
+        for standing in standings.difference(claimed) {
+            found.entry(*standing).or_insert(name);
+        }
+    }
+    found
+}
+
+/// Those of several objects that bear a name of a host.
+pub(super) fn bearing_a_name_of(
+    ground: &Ground<'_>,
+    host: &MergedHost,
+    among: &BTreeSet<HostObject>,
+) -> BTreeSet<HostObject> {
+    let names = search_names(ground, host);
+    let bearers = bearers(ground, &names, &BTreeSet::new());
+    among.iter().copied().filter(|standing| bearers.contains_key(standing)).collect()
+}
+
+/// Matches by name what is still open. Where several hosts could be one object by their
+/// name, none of them is it, and a person is told.
 pub(super) fn by_name(ground: &Ground<'_>, matches: &mut Matches) {
-    let mut bearers: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
+    let mut sharing: BTreeMap<String, usize> = BTreeMap::new();
     for (place, host) in ground.inventory.hosts.iter().enumerate() {
         if !matches.hosts.contains_key(&place) && host.held.is_none() {
-            for name in search_names(ground, host) {
-                bearers.entry(name).or_default().insert(place);
+            for name in search_names(ground, host).names {
+                *sharing.entry(name).or_default() += 1;
             }
         }
     }
@@ -73,36 +114,50 @@ pub(super) fn by_name(ground: &Ground<'_>, matches: &mut Matches) {
             return Found::Nothing;
         }
         let names = search_names(ground, host);
-        let mut found: BTreeMap<HostObject, &String> = BTreeMap::new();
-        for name in &names {
-            if bearers.get(name).is_none_or(|places| places.len() == 1) {
-                for standing in ground.index.by_name(name).difference(&claimed) {
-                    found.entry(*standing).or_insert(name);
-                }
-            }
-        }
+        let found = bearers(ground, &names, &claimed);
         let near = near(ground, host, found.keys().copied().collect());
         let Some(&standing) = near.first() else { return Found::Nothing };
         let name: Arc<str> = found.get(&standing).map_or("", |name| name.as_str()).into();
         if near.len() > 1 {
             return Found::Several(near, MatchedBy::Name(name));
         }
-        judge(ground, host, standing, name)
+        match judge(ground, host, standing, name.clone()) {
+            // What speaks against it is reason enough where others bear the name as well.
+            Found::Doubt(..) if sharing.get(&*name).is_some_and(|bearers| *bearers > 1) => {
+                Found::Nothing
+            }
+            found => found,
+        }
     });
 }
 
-/// Of several objects with a name, those of the host's own kind, cluster or site.
+/// Of several objects with a name, those of the host's own kind, cluster or site. An
+/// object at another site than the one where the host is known to stand is another thing.
 fn near(
     ground: &Ground<'_>,
     host: &MergedHost,
     found: BTreeSet<HostObject>,
 ) -> BTreeSet<HostObject> {
+    if found.is_empty() {
+        return found;
+    }
+    let stands_at = |site: &str, standing: &HostObject| {
+        ground
+            .index
+            .referenced_name(*standing, Field::Site)
+            .is_some_and(|name| name.eq_ignore_ascii_case(site))
+    };
+    let known_site = site(ground, host);
+    let mut near = found;
+    if let Some(site) = known_site.as_deref() {
+        near.retain(|standing| standing.0 != Kind::Device || stands_at(site, standing));
+    }
     let kind = if host.is_virtual() {
         Some(Kind::VirtualMachine)
     } else {
         host.form.map(|_| Kind::Device)
     };
-    let mut near = narrowed(found, |standing| kind.is_none_or(|kind| standing.0 == kind));
+    near = narrowed(near, |standing| kind.is_none_or(|kind| standing.0 == kind));
     if near.len() > 1
         && let Some(cluster) = cluster_name(ground, host)
     {
@@ -111,15 +166,27 @@ fn near(
         });
     }
     if near.len() > 1 {
-        let site = host.text(HostAttribute::Site).unwrap_or(&ground.policy.defaults.site);
+        let site = known_site.as_deref().unwrap_or(&ground.policy.defaults.site);
+        near = narrowed(near, |standing| stands_at(site, standing));
+    }
+    if near.len() > 1 {
+        // `a_b` and `a-b` may both stand.
+        let exact = names_of(ground, host);
         near = narrowed(near, |standing| {
-            ground
-                .index
-                .referenced_name(*standing, Field::Site)
-                .is_some_and(|name| name.eq_ignore_ascii_case(site))
+            exact.contains(&ground.index.name(*standing).trim().to_lowercase())
         });
     }
     near
+}
+
+/// The site at which a rule or a source says that a host stands.
+fn site(ground: &Ground<'_>, host: &MergedHost) -> Option<Arc<str>> {
+    let rules = &ground.policy.rules;
+    let by_rule = match rules.0.is_empty() {
+        true => None,
+        false => rules.decide(&subject(ground.inventory, host)).site.map(|site| site.value.clone()),
+    };
+    by_rule.or_else(|| host.text(HostAttribute::Site).map(Arc::from))
 }
 
 /// The set without what fails a test, unless nothing would be left.
@@ -145,11 +212,12 @@ fn judge(ground: &Ground<'_>, host: &MergedHost, standing: HostObject, name: Arc
         let why = format!("the name {name} leads to another kind of object:");
         return Found::Doubt(standing, "other_kind", why);
     }
-    // Guests of another cluster that stand under the same name are other guests.
+    // Guests of another cluster that stand under the same name are other guests. Only what
+    // this agent made there may have moved.
     if let (Some(own), Some(known)) =
         (cluster_name(ground, host), ground.index.referenced_name(standing, Field::Cluster))
         && own != known
-        && ground.index.agent_key(standing).is_none()
+        && !ground.index.is_own(standing, &ground.policy.instance)
     {
         return Found::Nothing;
     }
@@ -211,16 +279,19 @@ pub(super) fn by_address(ground: &Ground<'_>, matches: &mut Matches) {
         if found.len() > 1 {
             return Found::Several(found.into_keys().collect(), MatchedBy::Address(address));
         }
+        let compared =
+            |maker: &str| makers::compared(&makers::canonical(&ground.policy.manufacturers, maker));
         let makers: BTreeSet<String> = host
             .facts
             .get(&HostAttribute::Manufacturer)
             .into_iter()
             .flat_map(|fact| fact.claims())
             .filter_map(|claim| claim.value.as_text())
-            .map(maker_key)
+            .map(compared)
             .filter(|maker| !maker.is_empty())
             .collect();
-        if ground.index.maker_of(standing).is_some_and(|maker| makers.contains(&maker)) {
+        let known = ground.index.maker_of(standing).filter(|maker| !maker.is_empty());
+        if known.is_some_and(|maker| makers.contains(&compared(&maker))) {
             return Found::One(standing, MatchedBy::Address(address));
         }
         let why =

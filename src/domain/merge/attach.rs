@@ -5,15 +5,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::super::identity::{Identifier, maker_key, name_key};
+use jiff::Timestamp;
+
+use super::super::identity::{Identifier, name_key};
 use super::super::inventory::{Ambiguity, HostKey, Seen, Verdict};
 use super::super::mac::{MacAddr, MacKind};
-use super::super::observation::{Authority, HostAttribute, Observation, Segment};
+use super::super::makers;
+use super::super::observation::{Authority, Form, HostAttribute, Observation, Segment};
 use super::super::settings::Bind;
-use super::join::{
-    Claims, Group, Joined, Namespace, ambiguity, claims, contradiction, host_of, listed,
-};
-use super::own::{Holder, Owned, is_exclusive, is_host_address, own};
+use super::ask::{ambiguity, called, listed, one_or_several};
+use super::join::{Claims, Group, Joined, Namespace, claims, contradiction, host_of};
+use super::own::{Holder, Owned, is_exclusive, is_off, outward, own};
 
 /// Groups with everything that attaches to them, and who holds which address.
 pub(super) struct Attached {
@@ -36,18 +38,22 @@ fn is_solid(group: &Group) -> bool {
 
 pub(super) fn attach(observations: &[Observation], joined: Joined, binds: &[Bind]) -> Attached {
     let Joined { mut groups, mut verdicts, mut ambiguities } = joined;
+    let mut given: Vec<(Seen, Identifier)> = Vec::new();
     let by_mac = stations_by_mac(observations, &groups);
-    give(observations, &mut groups, &by_mac, &mut verdicts);
+    give(&mut groups, by_mac, &mut given);
 
+    // Echoes first: the name that one brings may be what tells of a second sight.
     let owned = own(observations, groups.iter().enumerate(), is_solid);
-    let mut given = echoes_by_address(observations, &groups, &owned);
-    given.extend(second_sights(observations, &mut groups, &owned, binds, &mut ambiguities));
-    give(observations, &mut groups, &given, &mut verdicts);
+    let echoes = echoes_by_address(observations, &groups, &owned);
+    give(&mut groups, echoes, &mut given);
+    let sights = second_sights(observations, &mut groups, &owned, binds, &mut ambiguities);
+    give(&mut groups, sights, &mut given);
 
     // Indices have not moved: a group that was given away is merely empty now.
     let owned = own(observations, groups.iter().enumerate(), is_solid);
-    hold_the_dispossessed(observations, &mut groups, &owned, &mut ambiguities);
+    hold_the_dispossessed(observations, &mut groups, &owned, binds, &mut ambiguities);
     report_rivals(observations, &groups, &owned, &mut verdicts, &mut ambiguities);
+    verdicts.extend(told(observations, &groups, given));
 
     let mut place = HashMap::new();
     let mut hosts = Vec::new();
@@ -71,31 +77,52 @@ struct Gift {
     identifier: Identifier,
 }
 
-fn give(
-    observations: &[Observation],
-    groups: &mut [Group],
-    gifts: &[Gift],
-    verdicts: &mut Vec<Verdict>,
-) {
+/// Gives groups to others; notes every observation that went, and by what.
+fn give(groups: &mut [Group], gifts: Vec<Gift>, given: &mut Vec<(Seen, Identifier)>) {
     let receivers: BTreeSet<usize> = gifts.iter().map(|gift| gift.to).collect();
     for gift in gifts {
         // What gives itself away cannot receive: chains would depend on the order.
         if receivers.contains(&gift.from) || groups[gift.from].seen.is_empty() {
             continue;
         }
-        let given = std::mem::take(&mut groups[gift.from]);
-        let host = host_key(&groups[gift.to], observations);
-        verdicts.extend(given.seen.iter().map(|&seen| Verdict::Attached {
-            seen,
-            identifier: gift.identifier.clone(),
-            host: host.clone(),
-        }));
+        let gone = std::mem::take(&mut groups[gift.from]);
+        given.extend(gone.seen.iter().map(|&seen| (seen, gift.identifier.clone())));
         let to = &mut groups[gift.to];
-        to.seen.extend(given.seen);
-        to.seen.sort_unstable();
-        to.hint &= given.hint;
-        to.identifiers.extend(given.identifiers);
+        to.seen.extend(gone.seen);
+        to.hint &= gone.hint;
+        to.identifiers.extend(gone.identifiers);
     }
+    receivers.into_iter().for_each(|to| groups[to].seen.sort_unstable());
+}
+
+/// What was given to whom, by the names that the receivers have in the end.
+fn told(
+    observations: &[Observation],
+    groups: &[Group],
+    given: Vec<(Seen, Identifier)>,
+) -> Vec<Verdict> {
+    let by: HashMap<Seen, Vec<Identifier>> =
+        given.into_iter().fold(HashMap::new(), |mut by, (seen, identifier)| {
+            by.entry(seen).or_insert_with(Vec::new).push(identifier);
+            by
+        });
+    let mut told = Vec::new();
+    for group in groups {
+        let mut attached =
+            group.seen.iter().filter_map(|seen| Some((*seen, by.get(seen)?))).peekable();
+        if attached.peek().is_none() {
+            continue;
+        }
+        let host = host_key(group, observations);
+        for (seen, identifiers) in attached {
+            told.extend(identifiers.iter().map(|identifier| Verdict::Attached {
+                seen,
+                identifier: identifier.clone(),
+                host: host.clone(),
+            }));
+        }
+    }
+    told
 }
 
 /// Something that answered from a locally administered MAC address goes to the one
@@ -145,8 +172,8 @@ fn addresses<'a>(
         let observation = &observations[seen as usize];
         host_of(observation)
             .into_iter()
-            .flat_map(|host| host.interfaces.iter().flat_map(|interface| &interface.addresses))
-            .filter(|address| is_exclusive(address) && is_host_address(address.ip))
+            .flat_map(|host| host.interfaces.iter().flat_map(outward))
+            .filter(|address| is_exclusive(address))
             .map(|address| (&observation.segment, address.ip))
     })
 }
@@ -173,7 +200,7 @@ fn sole_holder(
 
 /// A statement about a bare address goes to the one thing that holds the address; so
 /// does one whose strong identifier is contested, when one of the things that share
-/// the identifier would hold the address.
+/// the identifier would hold the address and no other of them bears its name.
 fn echoes_by_address(observations: &[Observation], groups: &[Group], owned: &Owned) -> Vec<Gift> {
     let mut sharing: HashMap<&Identifier, Vec<usize>> = HashMap::new();
     for (index, group) in groups.iter().enumerate().filter(|(_, group)| group.held.is_none()) {
@@ -181,23 +208,18 @@ fn echoes_by_address(observations: &[Observation], groups: &[Group], owned: &Own
             sharing.entry(identifier).or_default().push(index);
         }
     }
+    // Many may share one identifier, and many more may state it.
+    let mut among: HashMap<&BTreeSet<Identifier>, Among> = HashMap::new();
     let mut gifts = Vec::new();
     for (index, group) in groups.iter().enumerate() {
         let wanted: BTreeSet<_> = addresses(observations, &group.seen).collect();
         let holder = if group.held.is_some() {
-            let partners: BTreeSet<usize> = group
-                .contested
-                .iter()
-                .filter_map(|shared| sharing.get(shared))
-                .flatten()
-                .copied()
-                .collect();
-            let among = own(
-                observations,
-                partners.iter().map(|&partner| (partner, &groups[partner])),
-                is_solid,
-            );
-            sole_holder(&among, &wanted)
+            let shared = |identifier| sharing.get(identifier).into_iter().flatten().copied();
+            let partners = || group.contested.iter().flat_map(shared).collect();
+            let among = among
+                .entry(&group.contested)
+                .or_insert_with(|| Among::new(observations, groups, partners()));
+            among.holder(observations, group, &wanted)
         } else if is_solid(group) || has_mac(observations, group) {
             None
         } else {
@@ -206,6 +228,53 @@ fn echoes_by_address(observations: &[Observation], groups: &[Group], owned: &Own
         gifts.extend(holder.map(|(to, identifier)| Gift { from: index, to, identifier }));
     }
     gifts
+}
+
+/// Things that share an identifier which is no evidence for that.
+struct Among {
+    owned: Owned,
+    /// Which of them bear a name.
+    bearers: HashMap<String, BTreeSet<usize>>,
+}
+
+impl Among {
+    fn new(observations: &[Observation], groups: &[Group], partners: BTreeSet<usize>) -> Self {
+        let owned =
+            own(observations, partners.iter().map(|&index| (index, &groups[index])), is_solid);
+        let mut bearers: HashMap<String, BTreeSet<usize>> = HashMap::new();
+        for &index in &partners {
+            for name in names(observations, &groups[index]) {
+                bearers.entry(name).or_default().insert(index);
+            }
+        }
+        Among { owned, bearers }
+    }
+
+    /// The one of them that holds the addresses of a statement now, unless the statement is
+    /// old or its name is that of another of them: then the address has moved since.
+    fn holder(
+        &self,
+        observations: &[Observation],
+        group: &Group,
+        wanted: &BTreeSet<(&Segment, IpAddr)>,
+    ) -> Option<(usize, Identifier)> {
+        let (to, identifier) = sole_holder(&self.owned, wanted)?;
+        let is_old = |at: Timestamp| {
+            let mut titles =
+                wanted.iter().filter_map(|(segment, ip)| self.owned.title(segment, *ip));
+            titles.any(|title| title.is_past(at))
+        };
+        if group.seen.iter().any(|&seen| is_old(observations[seen as usize].at)) {
+            return None;
+        }
+        let named: BTreeSet<usize> = names(observations, group)
+            .iter()
+            .filter_map(|name| self.bearers.get(name))
+            .flatten()
+            .copied()
+            .collect();
+        (named.is_empty() || named.contains(&to)).then_some((to, identifier))
+    }
 }
 
 /// Whether a group answered from a MAC address that names an interface.
@@ -219,8 +288,9 @@ fn has_mac(observations: &[Observation], group: &Group) -> bool {
 
 /// A thing of which no source knows the hardware, and whose every address something else
 /// holds, may be a second sight of that thing. It attaches when the name or the maker
-/// agrees as well, or when it says of itself that the addresses are its own; else it is
-/// held for a person, for it would be a duplicate.
+/// agrees as well, when it says of itself that the addresses are its own, or when it is a
+/// machine that runs and configures them and nothing else is known of what answers; else
+/// it is held for a person, for it would be a duplicate.
 fn second_sights(
     observations: &[Observation],
     groups: &mut [Group],
@@ -236,12 +306,15 @@ fn second_sights(
             || has_hardware(group)
             || group.held.is_some()
             || !group.contested.is_empty()
+            // What is off does not answer: what does is something else.
+            || is_off(observations, group)
         {
             continue;
         }
         let wanted: BTreeSet<_> = addresses(observations, &group.seen).collect();
         let itself = speaks_of_itself(observations, group);
-        let found = if itself {
+        let configured = is_configured(observations, group);
+        let found = if itself || configured {
             let solid = |group: &Group| is_solid(group) && has_hardware(group);
             let known = by_hardware
                 .get_or_insert_with(|| own(observations, groups.iter().enumerate(), solid));
@@ -252,33 +325,79 @@ fn second_sights(
         let mut others = found.into_iter().filter(|(to, _)| *to != index);
         let Some((to, identifier)) = others.next() else { continue };
         let alone = others.next().is_none();
-        if groups[to].held.is_some() || contradicts(observations, group, &groups[to], binds) {
+        let other = &groups[to];
+        if other.held.is_some() || contradicts(observations, group, other, binds) {
             continue;
         }
+        let answers = || configured && is_nothing_else(observations, other, &wanted);
         if alone
-            && (itself || agrees(observations, group, &groups[to]))
-            && !same_scheme(observations, group, &groups[to])
+            && (itself || agrees(observations, group, other) || answers())
+            && !same_scheme(observations, group, other)
         {
             gifts.push(Gift { from: index, to, identifier });
             continue;
         }
         let mut parties = group.identifiers.clone();
-        parties.extend(groups[to].identifiers.first().cloned());
+        parties.extend(other.identifiers.first().cloned());
+        let both = [group, other].into_iter().filter_map(|group| called(observations, group));
         ambiguities.push(ambiguity(
             "second_sight",
             &parties,
             format!(
                 "{} may be the same thing as {}: both claim {}",
                 listed(&group.identifiers),
-                host_key(&groups[to], observations),
+                host_key(other, observations),
                 identifier
             ),
+            one_or_several(&both.collect()),
         ));
         let held: Arc<str> =
-            format!("{identifier} is held by {}", host_key(&groups[to], observations)).into();
+            format!("{identifier} is held by {}", host_key(other, observations)).into();
         groups[index].held = Some(held);
     }
     gifts
+}
+
+/// Whether a group is a machine of which the hypervisor that it is says that it runs and
+/// which addresses it gives itself.
+fn is_configured(observations: &[Observation], group: &Group) -> bool {
+    let mut running = false;
+    for observation in group.seen.iter().map(|&seen| &observations[seen as usize]) {
+        let Some(host) = host_of(observation) else { continue };
+        let status = host.facts.get(&HostAttribute::Status).and_then(|value| value.as_text());
+        running |= observation.authority == Authority::Hypervisor
+            && host.form == Some(Form::Device)
+            && status == Some("active");
+        let speaks = host.interfaces.iter().any(|interface| !interface.addresses.is_empty());
+        if speaks && !matches!(observation.authority, Authority::Hypervisor | Authority::Own) {
+            return false;
+        }
+    }
+    running
+}
+
+/// Whether nothing is known of a group but that it answers at these addresses: it is of
+/// the wire alone, has no other address, and no name but what DNS gives the address.
+fn is_nothing_else(
+    observations: &[Observation],
+    group: &Group,
+    wanted: &BTreeSet<(&Segment, IpAddr)>,
+) -> bool {
+    let faint = is_faint(observations, group);
+    let no_more = addresses(observations, &group.seen).all(|address| wanted.contains(&address));
+    let unnamed = group.seen.iter().map(|&seen| &observations[seen as usize]).all(|observation| {
+        observation.authority == Authority::Directory
+            || host_of(observation).is_none_or(|host| !host.facts.contains(&HostAttribute::Name))
+    });
+    faint && no_more && unnamed
+}
+
+/// Whether what is known of a group was only seen on the wire or looked up.
+fn is_faint(observations: &[Observation], group: &Group) -> bool {
+    use Authority::{Derived, Directory, Lease, Wire};
+    group.seen.iter().all(|&seen| {
+        matches!(observations[seen as usize].authority, Wire | Lease | Directory | Derived)
+    })
 }
 
 /// Whether a MAC address is evidence of a group.
@@ -333,23 +452,25 @@ fn texts<'a>(
     )
 }
 
+/// The names that sources have for a group, as they are compared. Hyphens aside: `Home
+/// Assistant` is called `homeassistant` elsewhere.
+fn names(observations: &[Observation], group: &Group) -> BTreeSet<String> {
+    texts(observations, group, &[HostAttribute::Name, HostAttribute::DnsName])
+        .filter(|name| !super::super::name::is_generic(name))
+        .map(|name| name_key(name).replace('-', ""))
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
 fn agrees(observations: &[Observation], a: &Group, b: &Group) -> bool {
-    const NAMES: [HostAttribute; 2] = [HostAttribute::Name, HostAttribute::DnsName];
-    // Hyphens aside: `Home Assistant` is called `homeassistant` elsewhere.
-    let names = |group| -> BTreeSet<String> {
-        texts(observations, group, &NAMES)
-            .filter(|name| !super::super::name::is_generic(name))
-            .map(|name| name_key(name).replace('-', ""))
-            .filter(|name| !name.is_empty())
-            .collect()
-    };
     let makers = |group| -> BTreeSet<String> {
         texts(observations, group, &[HostAttribute::Manufacturer])
-            .map(maker_key)
+            .map(makers::compared)
             .filter(|maker| !maker.is_empty())
             .collect()
     };
-    !names(a).is_disjoint(&names(b)) || !makers(a).is_disjoint(&makers(b))
+    !names(observations, a).is_disjoint(&names(observations, b))
+        || !makers(a).is_disjoint(&makers(b))
 }
 
 /// Whether both have an exclusive key of one scheme, so that they cannot be one thing.
@@ -371,15 +492,12 @@ fn hold_the_dispossessed(
     observations: &[Observation],
     groups: &mut [Group],
     owned: &Owned,
+    binds: &[Bind],
     ambiguities: &mut Vec<Ambiguity>,
 ) {
-    use Authority::{Derived, Directory, Lease, Wire};
     for index in 0..groups.len() {
         let group = &groups[index];
-        let faint = group.seen.iter().all(|&seen| {
-            matches!(observations[seen as usize].authority, Wire | Lease | Directory | Derived)
-        });
-        if !is_solid(group) || group.held.is_some() || !faint {
+        if !is_solid(group) || group.held.is_some() || !is_faint(observations, group) {
             continue;
         }
         let wanted: BTreeSet<_> = addresses(observations, &group.seen).collect();
@@ -388,13 +506,29 @@ fn hold_the_dispossessed(
         else {
             continue;
         };
+        // Where it had the address before the other, the address has merely moved.
+        let present =
+            wanted.iter().filter_map(|(segment, ip)| owned.title(segment, *ip)).any(|title| {
+                let own = |seen: &&Seen| group.seen.binary_search(seen).is_ok();
+                let mut lost = title.refused.iter().filter(own);
+                lost.any(|seen| !title.is_past(observations[*seen as usize].at))
+            });
+        if !present {
+            continue;
+        }
+        if contradicts(observations, group, &groups[holder], binds) {
+            continue;
+        }
         let other = host_key(&groups[holder], observations);
+        let both = [group, &groups[holder]];
+        let both = both.into_iter().filter_map(|group| called(observations, group)).collect();
         let mut parties = group.identifiers.clone();
         parties.extend(groups[holder].identifiers.first().cloned());
         ambiguities.push(ambiguity(
             "dispossessed",
             &parties,
             format!("{} answers at {identifier}, which {other} holds", listed(&group.identifiers)),
+            one_or_several(&both),
         ));
         groups[index].held = Some(format!("{identifier} is held by {other}").into());
     }
@@ -407,7 +541,7 @@ fn report_rivals(
     verdicts: &mut Vec<Verdict>,
     ambiguities: &mut Vec<Ambiguity>,
 ) {
-    let mut rivalries: BTreeMap<(Segment, IpAddr), BTreeSet<Identifier>> = BTreeMap::new();
+    let mut rivalries: BTreeMap<(Segment, IpAddr), Rivals> = BTreeMap::new();
     for ((segment, ip), title) in &owned.titles {
         if !title.refused.is_empty() {
             let owner = match title.holder {
@@ -422,23 +556,41 @@ fn report_rivals(
             });
         }
         for rival in &title.rivals {
-            let named = match rival {
-                Holder::Group(index) => groups[*index].identifiers.first().cloned(),
-                Holder::Station(mac) => Some(Identifier::Mac(*mac)),
-            };
-            rivalries.entry((segment.clone(), *ip)).or_default().extend(named);
+            let rivals = rivalries.entry((segment.clone(), *ip)).or_default();
+            match rival {
+                Holder::Group(index) => {
+                    rivals.named.extend(groups[*index].identifiers.first().cloned());
+                    rivals.things.extend(called(observations, &groups[*index]));
+                }
+                Holder::Station(mac) => {
+                    rivals.named.insert(Identifier::Mac(*mac));
+                    rivals.stations = true;
+                }
+            }
         }
     }
     for ((segment, ip), rivals) in rivalries {
         let address = Identifier::Address(segment, ip);
+        // That they are different things settles nothing: the network is in conflict.
+        let one = (rivals.things.len() > 1 && !rivals.stations).then(|| Bind::Join(rivals.things));
         let mut question = ambiguity(
             "address_conflict",
             &[address.clone()].into(),
-            format!("{address} is held by {} at once", listed(&rivals)),
+            format!("{address} is held by {} at once", listed(&rivals.named)),
+            one.into_iter().collect(),
         );
-        question.parties.extend(rivals.iter().map(ToString::to_string));
+        question.parties.extend(rivals.named.iter().map(ToString::to_string));
         ambiguities.push(question);
     }
+}
+
+/// Those who hold one address at once.
+#[derive(Default)]
+struct Rivals {
+    named: BTreeSet<Identifier>,
+    things: BTreeSet<Identifier>,
+    /// Whether some of them are no things that anybody knows.
+    stations: bool,
 }
 
 fn renumber(owned: Owned, place: &HashMap<usize, usize>) -> Owned {

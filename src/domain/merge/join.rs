@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::super::identity::{Grade, Identifier, Serial, Uuid, fingerprint};
+use super::super::identity::{Grade, Identifier, Serial, Uuid};
 use super::super::inventory::{Ambiguity, Seen, Verdict};
 use super::super::mac::{MacAddr, MacKind};
 use super::super::observation::{Authority, Host, HostAttribute, NativeKey, Observation, Thing};
 use super::super::settings::Bind;
 use super::super::value::SmallMap;
+use super::ask::{self, ambiguity, called, listed, some_of, told_apart};
 use super::bind::carries;
 
 /// Observations that are about one thing.
@@ -123,12 +124,15 @@ pub(super) fn join(observations: &[Observation], hosts: &[Seen], binds: &[Bind])
     let runs = runs(observations, &atoms, &macs, &ignored);
 
     let mut joined = Joined::default();
-    let mut contested: BTreeSet<usize> = BTreeSet::new();
+    let mut contested = Contested::default();
     let mut sets = DisjointSets::new(atoms.len());
     for (index, run) in runs.iter().enumerate().filter(|(_, run)| run.atoms.len() > 1) {
         match contradiction(run.atoms.iter().map(|&atom| &atoms[atom].claims)) {
             Some(because) => {
-                contested.insert(index);
+                contested.runs.insert(index);
+                if is_settled(run, &atoms, binds) {
+                    contested.settled.insert(index);
+                }
                 joined.verdicts.push(Verdict::Contested {
                     identifier: run.identifier.clone(),
                     seen: run.atoms.iter().flat_map(|&atom| atoms[atom].seen.clone()).collect(),
@@ -143,7 +147,7 @@ pub(super) fn join(observations: &[Observation], hosts: &[Seen], binds: &[Bind])
     for atom in 0..atoms.len() {
         components.entry(sets.find(atom)).or_default().push(atom);
     }
-    let edges = Edges::new(&runs, &contested, atoms.len());
+    let edges = Edges::new(&runs, &contested.runs, atoms.len());
     for members in components.into_values() {
         if let [alone] = members[..] {
             joined.groups.push(group(&[alone], &atoms, &edges, None));
@@ -151,7 +155,7 @@ pub(super) fn join(observations: &[Observation], hosts: &[Seen], binds: &[Bind])
         }
         match contradiction(members.iter().map(|&atom| &atoms[atom].claims)) {
             None => joined.groups.push(group(&members, &atoms, &edges, None)),
-            Some(because) => resolve(&members, &because, &atoms, &edges, &mut joined),
+            Some(because) => resolve(observations, &members, &because, &atoms, &edges, &mut joined),
         }
     }
     hold_contested(observations, &runs, &contested, &atoms, &mut joined);
@@ -231,6 +235,22 @@ struct Run {
     atoms: Vec<usize>,
 }
 
+/// Identifiers that contradicting things share.
+#[derive(Debug, Default)]
+struct Contested {
+    /// Their runs.
+    runs: BTreeSet<usize>,
+    /// Those of which a person has said already that the things are different ones.
+    settled: BTreeSet<usize>,
+}
+
+/// Whether a person's `split` rule names a side of everything that states an identifier.
+fn is_settled(run: &Run, atoms: &[Atom], binds: &[Bind]) -> bool {
+    (0..binds.len()).any(|number| {
+        run.atoms.iter().all(|&atom| atoms[atom].claims.contains(&Namespace::Split(number)))
+    })
+}
+
 fn runs(
     observations: &[Observation],
     atoms: &[Atom],
@@ -270,36 +290,59 @@ fn runs(
 
 /// The first contradiction between several claims, in words.
 pub(super) fn contradiction<'a>(claims: impl Iterator<Item = &'a Claims>) -> Option<String> {
-    let mut classes: BTreeMap<&Namespace, Vec<BTreeSet<&Arc<str>>>> = BTreeMap::new();
+    let mut namespaces: BTreeMap<&Namespace, Classes<'_>> = BTreeMap::new();
     for claim in claims {
         for (namespace, values) in claim.iter() {
-            let known = classes.entry(namespace).or_default();
-            let mut merged: BTreeSet<&Arc<str>> = values.iter().collect();
-            known.retain(|class| {
-                let apart = class.is_disjoint(&merged);
-                if !apart {
-                    merged.extend(class.iter().copied());
-                }
-                apart
-            });
-            known.push(merged);
+            namespaces.entry(namespace).or_default().add(values);
         }
     }
-    classes.into_iter().find(|(_, values)| values.len() > 1).map(|(namespace, mut values)| {
-        values.sort();
-        let name = |class: &BTreeSet<&Arc<str>>| {
-            class.iter().next().map_or("", |value| &***value).to_owned()
-        };
-        let (a, b) = (name(&values[0]), name(&values[1]));
-        match namespace {
+    namespaces.into_iter().find_map(|(namespace, mut classes)| {
+        let (a, b) = classes.first_two()?;
+        Some(match namespace {
             Namespace::Scheme(_) => format!("{a} and {b} are different things"),
             Namespace::Maker(maker) => {
                 format!("{maker} gave out the serial numbers {a} and {b}")
             }
             Namespace::Uuid => format!("the UUIDs {a} and {b} differ"),
             Namespace::Split(_) => format!("a bind rule keeps {a} and {b} apart"),
-        }
+        })
     })
+}
+
+/// Values of one namespace; those that one thing claims together are of one class.
+#[derive(Default)]
+struct Classes<'a> {
+    numbers: HashMap<&'a str, usize>,
+    names: Vec<&'a str>,
+    sets: DisjointSets,
+}
+
+impl<'a> Classes<'a> {
+    fn add(&mut self, values: &'a BTreeSet<Arc<str>>) {
+        let mut first = None;
+        for value in values {
+            let number = *self.numbers.entry(value).or_insert_with(|| {
+                self.names.push(value);
+                self.sets.grow()
+            });
+            self.sets.union(*first.get_or_insert(number), number);
+        }
+    }
+
+    /// The least value of each of the first two classes, where there are two.
+    fn first_two(&mut self) -> Option<(&'a str, &'a str)> {
+        let mut least: BTreeMap<usize, &'a str> = BTreeMap::new();
+        for (number, name) in self.names.iter().enumerate() {
+            let known = least.entry(self.sets.find(number)).or_insert(name);
+            *known = (*known).min(name);
+        }
+        let mut names: Vec<&'a str> = least.into_values().collect();
+        names.sort_unstable();
+        match names[..] {
+            [a, b, ..] => Some((a, b)),
+            _ => None,
+        }
+    }
 }
 
 /// Which atoms share which uncontested identifiers.
@@ -323,8 +366,9 @@ impl<'a> Edges<'a> {
         Edges { runs, of_atom, contested_of_atom }
     }
 
-    fn neighbours(&self, atom: usize) -> impl Iterator<Item = usize> + '_ {
-        self.of_atom[atom].iter().flat_map(|&run| self.runs[run].atoms.iter().copied())
+    /// The uncontested identifiers that any of these state, each once.
+    fn runs_of(&self, members: &[usize]) -> BTreeSet<usize> {
+        members.iter().flat_map(|&atom| self.of_atom[atom].iter().copied()).collect()
     }
 }
 
@@ -352,6 +396,7 @@ fn group(members: &[usize], atoms: &[Atom], edges: &Edges<'_>, held: Option<Arc<
 /// its own follows the one anchor that is nearest; what two anchors could have is
 /// held for a person.
 fn resolve(
+    observations: &[Observation],
     members: &[usize],
     because: &str,
     atoms: &[Atom],
@@ -381,39 +426,19 @@ fn resolve(
         }
     }
 
-    let mut open: BTreeSet<usize> = loose.into_iter().collect();
-    let mut torn: BTreeSet<usize> = BTreeSet::new();
-    loop {
-        let mut round: Vec<(usize, BTreeSet<usize>)> = Vec::new();
-        for &atom in &open {
-            let reached: BTreeSet<usize> =
-                edges.neighbours(atom).filter_map(|other| label.get(&other).copied()).collect();
-            if !reached.is_empty() {
-                round.push((atom, reached));
-            }
-        }
-        if round.is_empty() {
-            break;
-        }
-        for (atom, reached) in round {
-            open.remove(&atom);
-            match reached.first() {
-                Some(&class) if reached.len() == 1 => {
-                    label.insert(atom, class);
-                    classes[class].push(atom);
-                }
-                _ => {
-                    torn.insert(atom);
-                }
-            }
-        }
-    }
+    let Followed { torn, open } = follow(&loose, &mut label, &mut classes, edges);
+    let mut names: Vec<Option<Identifier>> = Vec::new();
     for class in &mut classes {
         class.sort_unstable();
-        joined.groups.push(group(class, atoms, edges, None));
+        let whole = group(class, atoms, edges, None);
+        names.push(called(observations, &whole));
+        joined.groups.push(whole);
     }
-    for &atom in &torn {
+    for (&atom, between) in &torn {
         let held = group(&[atom], atoms, edges, Some(because.into()));
+        let between: BTreeSet<Identifier> =
+            between.iter().filter_map(|&class| names[class].clone()).collect();
+        let own = told_apart(observations, &atoms[atom].seen, &between);
         joined.verdicts.push(Verdict::Vetoed { seen: held.seen.clone(), because: because.into() });
         joined.ambiguities.push(ambiguity(
             "torn_identity",
@@ -422,13 +447,81 @@ fn resolve(
                 "what shows {} could be either of two things: {because}",
                 listed(&held.identifiers)
             ),
+            own.map_or_else(Vec::new, |own| either_of(&own, &between)),
         ));
         joined.groups.push(held);
     }
-    let open: Vec<usize> = open.into_iter().collect();
     for circle in circles(&open, edges) {
         joined.groups.push(group(&circle, atoms, edges, None));
     }
+}
+
+/// That a thing is one of several others, or none of them.
+fn either_of(own: &Identifier, others: &BTreeSet<Identifier>) -> Vec<Bind> {
+    let with = |other: &Identifier| BTreeSet::from([own.clone(), other.clone()]);
+    let mut answers: Vec<Bind> = others.iter().map(|other| Bind::Join(with(other))).collect();
+    let mut all = others.clone();
+    all.insert(own.clone());
+    answers.push(Bind::Split(all));
+    answers
+}
+
+/// What became of what has no claim of its own, besides what joined a class.
+struct Followed {
+    /// What two classes could have, and which.
+    torn: BTreeMap<usize, BTreeSet<usize>>,
+    /// What no class reaches.
+    open: Vec<usize>,
+}
+
+/// Gives each loose atom to the one class that reaches it in the fewest steps.
+fn follow(
+    loose: &[usize],
+    label: &mut BTreeMap<usize, usize>,
+    classes: &mut [Vec<usize>],
+    edges: &Edges<'_>,
+) -> Followed {
+    let mut open: BTreeSet<usize> = loose.iter().copied().collect();
+    let mut torn = BTreeMap::new();
+    // The classes that state each identifier by now; each step looks only at identifiers
+    // that the step before brought something new to.
+    let mut stated: HashMap<usize, BTreeSet<usize>> = HashMap::new();
+    let mut new: Vec<usize> = label.keys().copied().collect();
+    while !new.is_empty() {
+        let mut front: BTreeSet<usize> = BTreeSet::new();
+        for atom in &new {
+            for &run in &edges.of_atom[*atom] {
+                stated.entry(run).or_default().insert(label[atom]);
+                front.insert(run);
+            }
+        }
+        let touched: BTreeSet<usize> = front
+            .iter()
+            .flat_map(|&run| edges.runs[run].atoms.iter().copied())
+            .filter(|atom| open.contains(atom))
+            .collect();
+        new = Vec::new();
+        for atom in touched {
+            open.remove(&atom);
+            let reached: BTreeSet<usize> = edges.of_atom[atom]
+                .iter()
+                .filter_map(|run| stated.get(run))
+                .flatten()
+                .copied()
+                .collect();
+            match reached.first() {
+                Some(&class) if reached.len() == 1 => {
+                    label.insert(atom, class);
+                    classes[class].push(atom);
+                    new.push(atom);
+                }
+                _ => {
+                    torn.insert(atom, reached);
+                }
+            }
+        }
+    }
+    Followed { torn, open: open.into_iter().collect() }
 }
 
 /// Groups of atoms that are connected among themselves.
@@ -436,11 +529,10 @@ fn circles(members: &[usize], edges: &Edges<'_>) -> Vec<Vec<usize>> {
     let place: HashMap<usize, usize> =
         members.iter().enumerate().map(|(place, &atom)| (atom, place)).collect();
     let mut sets = DisjointSets::new(members.len());
-    for (here, &atom) in members.iter().enumerate() {
-        for other in edges.neighbours(atom) {
-            if let Some(&there) = place.get(&other) {
-                sets.union(here, there);
-            }
+    for run in edges.runs_of(members) {
+        let mut here = edges.runs[run].atoms.iter().filter_map(|atom| place.get(atom).copied());
+        if let Some(first) = here.next() {
+            here.for_each(|other| sets.union(first, other));
         }
     }
     let mut circles: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
@@ -450,36 +542,47 @@ fn circles(members: &[usize], edges: &Edges<'_>) -> Vec<Vec<usize>> {
     circles.into_values().collect()
 }
 
-/// Tells of every contested identifier, and holds what only states such ones: it is
-/// one of the things that share it, and nobody can say which.
+/// Tells of the contested identifiers, once for those that the same things share, and
+/// holds what only states such ones: it is one of the things that share it, and nobody
+/// can say which. What a person has settled is neither told nor held.
 fn hold_contested(
     observations: &[Observation],
     runs: &[Run],
-    contested: &BTreeSet<usize>,
+    contested: &Contested,
     atoms: &[Atom],
     joined: &mut Joined,
 ) {
-    for &index in contested {
+    let mut shared: BTreeMap<&[usize], BTreeSet<Identifier>> = BTreeMap::new();
+    for &index in contested.runs.difference(&contested.settled) {
         let run = &runs[index];
-        let parties: BTreeSet<String> =
-            run.atoms.iter().map(|&atom| describe(observations, &atoms[atom])).collect();
+        shared.entry(&run.atoms).or_default().insert(run.identifier.clone());
+    }
+    for (sharing, identifiers) in shared {
+        let called = |&atom: &usize| told_apart(observations, &atoms[atom].seen, &identifiers);
+        let names: Vec<Option<Identifier>> = sharing.iter().map(called).collect();
+        let parties: BTreeSet<Identifier> = names.iter().flatten().cloned().collect();
+        let told_apart = parties.len() == names.len();
         let mut ambiguity = ambiguity(
             "shared_identifier",
-            &[run.identifier.clone()].into(),
+            &identifiers,
             format!(
                 "{} is stated by several different things: {}",
-                run.identifier,
-                parties.iter().cloned().collect::<Vec<_>>().join(", ")
+                listed(&identifiers),
+                some_of(&parties)
             ),
+            ask::sharing(&identifiers, &parties, told_apart),
         );
-        ambiguity.parties.extend(parties);
+        ambiguity.parties.extend(parties.iter().map(ToString::to_string));
         joined.ambiguities.push(ambiguity);
     }
+    let settled: BTreeSet<&Identifier> =
+        contested.settled.iter().map(|&index| &runs[index].identifier).collect();
     for group in &mut joined.groups {
         let has_key = group.seen.iter().any(|&seen| {
             host_of(&observations[seen as usize]).is_some_and(|host| host.evident_key().is_some())
         });
-        if group.held.is_none() && !group.contested.is_empty() && !has_key {
+        let open = group.contested.iter().any(|identifier| !settled.contains(identifier));
+        if group.held.is_none() && open && !has_key {
             let others = group
                 .identifiers
                 .iter()
@@ -494,38 +597,8 @@ fn hold_contested(
     }
 }
 
-fn describe(observations: &[Observation], atom: &Atom) -> String {
-    atom.seen
-        .iter()
-        .filter_map(|&seen| host_of(&observations[seen as usize]))
-        .find_map(|host| host.key.as_ref().or_else(|| host.aliases.first()))
-        .map_or_else(
-            || {
-                let seen = atom.seen.first().copied().unwrap_or_default();
-                format!("an observation of {}", observations[seen as usize].source)
-            },
-            ToString::to_string,
-        )
-}
-
-pub(super) fn listed(identifiers: &BTreeSet<Identifier>) -> String {
-    let names: Vec<String> = identifiers.iter().map(ToString::to_string).collect();
-    names.join(", ")
-}
-
-/// A question with a name that depends on nothing but the identifiers concerned.
-pub(super) fn ambiguity(
-    code: &'static str,
-    identifiers: &BTreeSet<Identifier>,
-    question: String,
-) -> Ambiguity {
-    let parties: BTreeSet<String> = identifiers.iter().map(ToString::to_string).collect();
-    let id = fingerprint(std::iter::once(code).chain(parties.iter().map(String::as_str)));
-    Ambiguity { id, code, question, parties }
-}
-
 /// Union-find with path halving; the smaller index represents its set.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct DisjointSets {
     parent: Vec<usize>,
 }
@@ -533,6 +606,12 @@ pub(super) struct DisjointSets {
 impl DisjointSets {
     pub(super) fn new(length: usize) -> Self {
         DisjointSets { parent: (0..length).collect() }
+    }
+
+    /// Adds a set of one; gives its index.
+    fn grow(&mut self) -> usize {
+        self.parent.push(self.parent.len());
+        self.parent.len() - 1
     }
 
     pub(super) fn find(&mut self, mut item: usize) -> usize {

@@ -23,6 +23,7 @@
 //! The input is sorted first, so the order in which sources answered cannot
 //! show in the result. Time and memory grow nearly linearly.
 
+mod ask;
 mod attach;
 mod bind;
 mod fuse;

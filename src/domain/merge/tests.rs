@@ -402,10 +402,12 @@ fn a_serial_number_without_hardware_is_a_second_sight_as_well() {
             .wire("30:05:5c:00:00:01", "192.0.2.70")
             .fact(HostAttribute::Manufacturer, maker)
     };
-    let inventory = merged(vec![entry("E12345X7"), wire("Brother industries, LTD.")]);
-    assert_eq!(inventory.hosts.len(), 2, "the makers differ in words");
-    let inventory = merged(vec![entry("E12345X7"), wire("Brother")]);
-    assert_eq!(keys(&inventory), ["ha:printer"]);
+    let inventory = merged(vec![entry("E12345X7"), wire("Canon")]);
+    assert_eq!(inventory.hosts.len(), 2, "the makers differ");
+    for maker in ["Brother", "Brother industries, LTD."] {
+        let inventory = merged(vec![entry("E12345X7"), wire(maker)]);
+        assert_eq!(keys(&inventory), ["ha:printer"], "{maker}");
+    }
 
     // Another serial number of the same maker is another thing: nothing is held for it.
     let other = wire("Brother").fact(HostAttribute::Serial, "E99999X1");
@@ -472,4 +474,185 @@ fn an_address_is_on_one_interface() {
     assert_eq!(interfaces.len(), 1, "{interfaces:?}");
     assert_eq!(interfaces[0].name.as_deref(), Some("vmbr0"));
     assert_eq!((interfaces[0].macs.len(), interfaces[0].addresses.len()), (1, 1));
+}
+
+fn node(status: &str) -> Sight {
+    let mut node = seen("pve", Hypervisor)
+        .key("pve:lab/node/a")
+        .fact(HostAttribute::Name, "a")
+        .fact(HostAttribute::Status, status)
+        .interface(Some("vmbr0"), None, &["192.0.2.2/24"])
+        .interface(Some("eno2"), None, &["10.0.0.2/24"]);
+    node.host().form = Some(Form::Device);
+    node
+}
+
+#[test]
+fn what_answers_at_a_running_nodes_own_address_is_the_node() {
+    let wire = || seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.2");
+    let pointer = || {
+        seen("dns", Directory).echo("192.0.2.2").fact(HostAttribute::DnsName, "proxmox.example.net")
+    };
+    let inventory = merged(vec![node("active"), wire(), pointer()]);
+    assert_eq!(keys(&inventory), ["pve:lab/node/a"]);
+    assert!(inventory.ambiguities.is_empty(), "{:?}", inventory.ambiguities);
+    assert_eq!(inventory.hosts[0].seen.len(), 3);
+
+    // It is off, so that what answers is something else; nobody is asked.
+    let inventory = merged(vec![node("offline"), wire()]);
+    assert_eq!(keys(&inventory), ["mac:00:1b:21:00:00:01", "pve:lab/node/a"]);
+    assert_eq!(
+        (ips(&inventory.hosts[0]), ips(&inventory.hosts[1])),
+        (vec!["192.0.2.2".to_owned()], vec!["10.0.0.2".to_owned()])
+    );
+    assert!(inventory.ambiguities.is_empty(), "{:?}", inventory.ambiguities);
+
+    // What answers has a name of its own or another address: it may be a thief.
+    let named = wire().fact(HostAttribute::Name, "laptop");
+    let more = seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.99");
+    for other in [vec![node("active"), named], vec![node("active"), wire(), more]] {
+        let inventory = merged(other);
+        assert_eq!(inventory.hosts.len(), 2);
+        assert_eq!(inventory.ambiguities[0].code, "second_sight");
+    }
+}
+
+#[test]
+fn what_answers_for_several_guests_has_none_of_their_addresses() {
+    let guest = |number: u8| {
+        let (key, ip) = (format!("pve:lab/lxc/{number}"), format!("192.0.2.{number}/24"));
+        let mac = format!("bc:24:11:00:00:{number:02}");
+        seen("pve", Hypervisor).key(&key).interface(Some("eth0"), Some(&mac), &[&ip])
+    };
+    let router = |ip: &str| seen("lan", Wire).wire("00:1b:21:00:00:01", ip);
+    let inventory = merged(vec![
+        router("192.0.2.1"),
+        router("192.0.2.20"),
+        router("192.0.2.21"),
+        guest(20),
+        guest(21),
+    ]);
+    let held: Vec<Vec<String>> = inventory.hosts.iter().map(ips).collect();
+    assert_eq!(held, [["192.0.2.1"], ["192.0.2.20"], ["192.0.2.21"]]);
+
+    // One address is a thief's.
+    let inventory = merged(vec![router("192.0.2.20"), guest(20)]);
+    assert_eq!(ips(&inventory.hosts[0]), ["192.0.2.20"]);
+    assert!(ips(&inventory.hosts[1]).is_empty());
+}
+
+#[test]
+fn bridges_to_containers_are_each_hosts_own() {
+    let host = |mac: &str, ip: &str| {
+        seen("agents", Own)
+            .interface(Some("eth0"), Some(mac), &[ip])
+            .interface(Some("docker0"), Some("02:42:ac:11:00:01"), &["172.17.0.1/16"])
+            .interface(Some("br-0123456789ab"), Some("ce:11:00:00:00:01"), &["172.18.0.1/16"])
+            .interface(Some("virbr0"), Some("52:54:00:aa:00:01"), &["192.168.122.1/24"])
+    };
+    let inventory = merged(vec![
+        host("00:1b:21:00:00:01", "192.0.2.21/24"),
+        host("00:1b:21:00:00:02", "192.0.2.22/24"),
+    ]);
+    assert_eq!(ips(&inventory.hosts[0]), ["192.0.2.21"]);
+    assert_eq!(ips(&inventory.hosts[1]), ["192.0.2.22"]);
+    assert!(inventory.ambiguities.is_empty(), "{:?}", inventory.ambiguities);
+    // On the wire a container may have a leg of its own.
+    let inventory = merged(vec![seen("lan", Wire).wire("02:42:c0:00:02:07", "192.0.2.7")]);
+    assert_eq!(lone(&inventory), ["192.0.2.7"]);
+}
+
+#[test]
+fn things_that_share_several_identifiers_are_one_question() {
+    let guest = |key: &str| {
+        seen("pve", Hypervisor)
+            .key(key)
+            .fact(HostAttribute::Uuid, "4c4c4544-0058-4b10-8032-c7c04f4a5132")
+            .interface(Some("net0"), Some("bc:24:11:00:00:01"), &[])
+    };
+    let inventory = merged(vec![guest("pve:a/qemu/1"), guest("pve:b/qemu/1")]);
+    assert_eq!(inventory.hosts.len(), 2);
+    let [question] = &inventory.ambiguities[..] else { panic!("{:?}", inventory.ambiguities) };
+    assert_eq!(question.code, "shared_identifier");
+    assert_eq!(question.parties.len(), 4, "{:?}", question.parties);
+}
+
+#[test]
+fn what_a_person_keeps_apart_is_neither_asked_nor_held() {
+    let entry = |key: &str| {
+        seen("ha", Controller).alias(key).interface(None, Some("00:1b:21:00:00:01"), &[])
+    };
+    let split = Bind::Split(["ha:1", "ha:2"].map(|key| key.parse().unwrap()).into());
+    let both = || vec![entry("ha:1").0, entry("ha:2").0];
+    let inventory = merge(both(), &Ranking::default(), std::slice::from_ref(&split));
+    assert_eq!(inventory.hosts.len(), 2);
+    assert!(inventory.hosts.iter().all(|host| host.held.is_none()));
+    assert!(inventory.ambiguities.is_empty(), "{:?}", inventory.ambiguities);
+
+    // A third that shows the address could be either; of that the person said nothing.
+    let mut three = both();
+    three.push(seen("lan", Wire).wire("00:1b:21:00:00:01", "192.0.2.5").0);
+    let inventory = merge(three, &Ranking::default(), &[split]);
+    assert_eq!(inventory.hosts.len(), 3);
+    assert_eq!(inventory.ambiguities.len(), 1);
+}
+
+#[test]
+fn an_old_claim_of_what_is_away_is_nothing_to_ask_about() {
+    let away = || seen("dhcp", Lease).wire("00:1b:21:00:00:01", "192.0.2.5");
+    let here = || seen("lan", Wire).wire("00:1b:21:00:00:02", "192.0.2.5");
+    let inventory = merged(vec![away().ago(600), here()]);
+    assert!(inventory.ambiguities.is_empty() && inventory.hosts.iter().all(|h| h.held.is_none()));
+    let inventory = merged(vec![away(), here()]);
+    assert_eq!(inventory.ambiguities[0].code, "dispossessed");
+}
+
+#[test]
+fn a_verdict_names_the_host_that_there_is_in_the_end() {
+    // The name that DNS gives the address brings the registry's entry to what answers, and
+    // with it a name that sorts before.
+    let inventory = merged(vec![
+        seen("ha", Controller).alias("ha:1").echo("192.0.2.30").fact(HostAttribute::Name, "OctoPi"),
+        seen("lan", Wire).wire("b8:27:eb:00:00:01", "192.0.2.30"),
+        seen("dns", Directory)
+            .echo("192.0.2.30")
+            .fact(HostAttribute::DnsName, "octopi.example.net"),
+    ]);
+    assert_eq!(keys(&inventory), ["ha:1"]);
+    let attached: Vec<&str> = inventory
+        .verdicts
+        .iter()
+        .filter_map(|verdict| match verdict {
+            crate::domain::inventory::Verdict::Attached { host, .. } => Some(&*host.0),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(attached, ["ha:1", "ha:1"]);
+}
+
+/// A router that does proxy ARP answers at every address; that must not cost the square.
+#[test]
+fn a_router_that_answers_for_a_whole_subnet_is_merged_as_fast_as_anything() {
+    let answer = |number: u32| {
+        let ip = std::net::Ipv4Addr::from(0x0a00_0000 + number).to_string();
+        seen("lan", Wire).wire("00:1b:21:00:00:01", &ip).0
+    };
+    let router = |key: &str| {
+        let mac = Some("00:1b:21:00:00:01");
+        seen("snmp", Own)
+            .key(key)
+            .interface(Some("bond0"), mac, &["10.0.0.1/16"])
+            .interface(Some("vlan7"), mac, &["10.1.0.1/16"])
+            .0
+    };
+    let start = std::time::Instant::now();
+    let mut all: Vec<Observation> = (2..20_000).map(answer).collect();
+    all.push(router("snmp:a"));
+    let inventory = merge(all.clone(), &Ranking::default(), &[]);
+    assert_eq!((inventory.hosts.len(), ips(&inventory.hosts[0]).len()), (1, 20_000));
+    // A second one that shares its address makes every answer either's.
+    all.push(router("snmp:b"));
+    let inventory = merge(all, &Ranking::default(), &[]);
+    assert_eq!(inventory.ambiguities.len(), 3, "the address, and two that both hold");
+    assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }

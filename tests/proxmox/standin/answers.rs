@@ -18,20 +18,13 @@ impl Pve {
         let path = path.strip_prefix("/api2/json/").unwrap_or(path);
         let parts: Vec<&str> = path.split('/').collect();
         let mut answer = self.route(&token, &parts, query)?;
-        self.drop_fields(&mut answer);
-        Ok(answer)
-    }
-
-    fn drop_fields(&self, answer: &mut Json) {
-        let drop = |row: &mut Json| {
-            if let Json::Object(fields) = row {
-                fields.retain(|key, _| !self.dropped.contains(key));
-            }
-        };
-        match &mut answer["data"] {
-            Json::Array(rows) => rows.iter_mut().for_each(drop),
-            row => drop(row),
+        if let Some(schema) = &self.filled {
+            schema.fill(path, &mut answer["data"]);
         }
+        if let Some(twist) = self.twist {
+            twist.turn(&mut answer["data"]);
+        }
+        Ok(answer)
     }
 
     fn route(&mut self, token: &Token, parts: &[&str], query: &str) -> Answer {

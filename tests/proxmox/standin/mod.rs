@@ -10,6 +10,7 @@
 //! follows one of these in particular, its place says so.
 
 mod answers;
+mod door;
 mod rights;
 mod world;
 
@@ -20,13 +21,14 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Response, StatusCode, header};
+use bytes::Bytes;
 use hyper::ext::ReasonPhrase;
 use serde_json::{Value as Json, json};
-use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
 
-pub(crate) use rights::{AUDITOR, Token};
-pub(crate) use world::{Guest, Inside, Kind, Node, Pve, Release, Seen, Storage};
+use door::Door;
+
+pub(crate) use door::Certificate;
+pub(crate) use world::{Broken, Guest, Kind, Pve, Release, Seen, Storage, Twist};
 
 /// The token that the stand-in knows from the start.
 pub(crate) const TOKEN_ID: &str = "netbox@pve!agent";
@@ -49,7 +51,7 @@ impl Refusal {
 /// A cluster that listens.
 pub(crate) struct Standin {
     shared: Arc<Shared>,
-    doors: Vec<(String, JoinHandle<()>)>,
+    doors: Vec<Door>,
 }
 
 struct Shared {
@@ -59,42 +61,33 @@ struct Shared {
     busiest: AtomicUsize,
 }
 
-impl Drop for Standin {
-    fn drop(&mut self) {
-        self.doors.iter().for_each(|(_, task)| task.abort());
-    }
-}
-
 impl Standin {
     /// Opens as many doors to one cluster as are asked for.
     pub(crate) async fn open(pve: Pve, doors: usize) -> Self {
+        Standin::behind(pve, &vec![None; doors])
+    }
+
+    /// Opens a door for each of these certificates; none is a door without TLS.
+    pub(crate) fn behind(pve: Pve, certificates: &[Option<&Certificate>]) -> Self {
         let shared = Arc::new(Shared {
             pve: Mutex::new(pve),
             log: Mutex::default(),
             busy: AtomicUsize::new(0),
             busiest: AtomicUsize::new(0),
         });
-        let mut standin = Standin { shared, doors: Vec::new() };
-        for _ in 0..doors {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let url = format!("http://{}", listener.local_addr().unwrap());
-            let app = axum::Router::new().fallback(answer).with_state(Arc::clone(&standin.shared));
-            let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-            standin.doors.push((url, task));
-        }
-        standin
+        let app = axum::Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        let doors = certificates.iter().map(|one| Door::open(app.clone(), *one)).collect();
+        Standin { shared, doors }
     }
 
     /// Where its doors are.
     pub(crate) fn urls(&self) -> Vec<String> {
-        self.doors.iter().map(|(url, _)| url.clone()).collect()
+        self.doors.iter().map(|door| door.url.clone()).collect()
     }
 
     /// Shuts one door for good; what went through it is cut.
-    pub(crate) async fn shut(&mut self, door: usize) {
-        let task = &mut self.doors[door].1;
-        task.abort();
-        let _ = task.await;
+    pub(crate) fn shut(&mut self, door: usize) {
+        self.doors[door].shut();
     }
 
     /// The cluster, to be changed.
@@ -150,8 +143,17 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     let slow = shared.pve.lock().unwrap().slowness(&path);
     tokio::time::sleep(slow).await;
     let mut pve = shared.pve.lock().unwrap();
-    let found = pve.answer(token.as_ref().and_then(|value| value.to_str().ok()), &path, &query);
-    write(found, pve.release)
+    let token = token.as_ref().and_then(|value| value.to_str().ok());
+    match pve.breakage(&path) {
+        Some(Broken::Body(body)) => Response::new(Body::from(body)),
+        Some(Broken::Cut) => {
+            let end = std::io::Error::other("cut");
+            let parts = [Ok(Bytes::from_static(b"{\"data\":")), Err(end)];
+            Response::new(Body::from_stream(futures::stream::iter(parts)))
+        }
+        Some(Broken::Status(status, why)) => write(Err(Refusal::new(status, why)), pve.release),
+        None => write(pve.answer(token, &path, &query), pve.release),
+    }
 }
 
 fn write(found: Result<Json, Refusal>, release: Release) -> Response<Body> {

@@ -9,7 +9,7 @@ use super::world::{Pve, Release};
 use super::{Refusal, SECRET, TOKEN_ID};
 
 /// What the role PVEAuditor holds; `VM.GuestAgent.Audit` belongs to it since 9.
-pub(crate) const AUDITOR: [&str; 6] =
+pub(super) const AUDITOR: [&str; 6] =
     ["Datastore.Audit", "Pool.Audit", "SDN.Audit", "Sys.Audit", "VM.Audit", "VM.GuestAgent.Audit"];
 
 /// Paths for which the server always answers when the token holds anything there.
@@ -39,7 +39,9 @@ impl Token {
 
     /// Takes a privilege away wherever it is held.
     pub(crate) fn revoke(&mut self, privilege: &str) {
-        self.acl.values_mut().for_each(|(held, _)| drop(held.remove(privilege)));
+        for (held, _) in self.acl.values_mut() {
+            held.remove(privilege);
+        }
     }
 
     /// What is held on a path, each with whether it reaches below.

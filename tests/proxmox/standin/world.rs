@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::TOKEN_ID;
 use super::rights::Token;
+use crate::fields::Schema;
 
 /// The versions whose answers are told apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -86,11 +87,6 @@ impl Guest {
         self
     }
 
-    /// A key of its configuration.
-    pub(crate) fn get(&self, key: &str) -> &str {
-        self.config.get(key).and_then(Json::as_str).unwrap_or_default()
-    }
-
     /// Changes a key of its configuration.
     pub(crate) fn set(&mut self, key: &str, value: impl Into<Json>) {
         self.config.insert(key.to_owned(), value.into());
@@ -114,6 +110,78 @@ pub(crate) struct Node {
     pub changes: Option<String>,
     pub disks: Vec<Json>,
     pub notes: Option<String>,
+}
+
+/// How an answer is broken.
+#[derive(Debug, Clone)]
+pub(crate) enum Broken {
+    /// It is an error.
+    Status(u16, String),
+    /// It is not what it should be: the whole body.
+    Body(String),
+    /// It ends before it is whole.
+    Cut,
+}
+
+/// How another version tells the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Twist {
+    /// Numbers as texts.
+    Texts,
+    /// Texts of digits as numbers.
+    Numbers,
+    /// Flags as true and false.
+    Flags,
+    /// With fields that nobody knows yet.
+    More,
+}
+
+/// Fields that say yes or no.
+const FLAGS: [&str; 13] = [
+    "active",
+    "autostart",
+    "bridge_vlan_aware",
+    "enabled",
+    "exists",
+    "gpt",
+    "local",
+    "mounted",
+    "online",
+    "quorate",
+    "shared",
+    "template",
+    "unprivileged",
+];
+
+impl Twist {
+    /// Tells an answer so.
+    pub(super) fn turn(self, json: &mut Json) {
+        match json {
+            Json::Array(items) => items.iter_mut().for_each(|item| self.turn(item)),
+            Json::Object(fields) => {
+                for (key, value) in fields.iter_mut() {
+                    match (self, value.as_i64()) {
+                        (Twist::Flags, Some(number)) if FLAGS.contains(&key.as_str()) => {
+                            *value = Json::Bool(number != 0);
+                        }
+                        _ => self.turn(value),
+                    }
+                }
+                if self == Twist::More {
+                    fields.insert("x-new".to_owned(), json!({ "a": [1, null, "b"] }));
+                    fields.insert("x-none".to_owned(), Json::Null);
+                    fields.insert("network2".to_owned(), json!(true));
+                }
+            }
+            Json::Number(number) if self == Twist::Texts => *json = number.to_string().into(),
+            Json::String(text) if self == Twist::Numbers => {
+                if let Some(number) = text.parse::<i64>().ok().filter(|n| n.to_string() == *text) {
+                    *json = number.into();
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// A storage.
@@ -146,10 +214,14 @@ pub(crate) struct Pve {
     pub slow: BTreeMap<String, Duration>,
     /// Nodes that no other reaches, though the cluster takes them for online.
     pub unreachable: BTreeSet<String>,
+    /// Answers that are broken, by a text in their path.
+    pub broken: BTreeMap<String, Broken>,
+    /// How answers are told differently.
+    pub twist: Option<Twist>,
+    /// What answers are filled up with.
+    pub filled: Option<Schema>,
     /// Guests that move to a node as soon as their configuration is asked for.
     pub fleeing: BTreeMap<u32, String>,
-    /// Fields to leave out of every answer, as another version would.
-    pub dropped: BTreeSet<String>,
 }
 
 impl Pve {
@@ -175,8 +247,10 @@ impl Pve {
             latency: Duration::ZERO,
             slow: BTreeMap::new(),
             unreachable: BTreeSet::new(),
+            broken: BTreeMap::new(),
+            twist: None,
+            filled: None,
             fleeing: BTreeMap::new(),
-            dropped: BTreeSet::new(),
         }
     }
 
@@ -209,6 +283,16 @@ impl Pve {
     /// A guest, to be changed.
     pub(crate) fn guest(&mut self, vmid: u32) -> &mut Guest {
         self.guests.get_mut(&vmid).unwrap()
+    }
+
+    /// How the answer of a path is broken, if it is.
+    pub(super) fn breakage(&self, path: &str) -> Option<Broken> {
+        let fits = |part: &str| match part.strip_suffix('$') {
+            Some(end) => path.ends_with(end),
+            None => path.contains(part),
+        };
+        let found = self.broken.iter().find(|(part, _)| fits(part));
+        found.map(|(_, broken)| broken.clone())
     }
 
     /// How long the answer of a path takes besides.

@@ -18,6 +18,7 @@ enum By {
     Name,
     Mac,
     Address,
+    Chance,
 }
 
 impl<'a> Search<'a> {
@@ -96,13 +97,14 @@ impl<'a> Search<'a> {
                 None => open.push(object),
             }
         }
-        for by in [By::Name, By::Mac, By::Address] {
+        for by in [By::Name, By::Mac, By::Address, By::Chance] {
             let mut left = Vec::new();
             for object in open {
                 let found = self.host(object).and_then(|host| match by {
                     By::Name => self.interface_by_name(kind, object, host),
                     By::Mac => self.interface_by_mac(kind, object, host),
                     By::Address => self.interface_by_address(kind, object, host),
+                    By::Chance => self.interface_by_chance(kind, object, host),
                 });
                 match found {
                     Some(id) => self.found(object, id),
@@ -180,6 +182,33 @@ impl<'a> Search<'a> {
         match (&holding[..], &free[..]) {
             ([only], _) => Some(only.id),
             ([], [only]) if anonymous(only) => Some(only.id),
+            _ => None,
+        }
+    }
+
+    /// For an interface that is known by a MAC address which software made up: the one of
+    /// such an address that nobody speaks of any more. A phone makes up another one every
+    /// so often, and does not grow an interface each time.
+    fn interface_by_chance(
+        &self,
+        kind: Kind,
+        object: &DesiredObject,
+        host: HostObject,
+    ) -> Option<u64> {
+        let nameless = object.fields.get(&Field::Name).is_some_and(|want| want.initial);
+        if !nameless || !wanted_mac(object)?.is_local() {
+            return None;
+        }
+        let by_chance = |live: &&Live| {
+            let named = live.field(Field::Name).as_text();
+            let makeshift = named.is_some_and(|name| name.parse::<MacAddr>().is_ok());
+            makeshift
+                && is_own(live, self.about.instance)
+                && self.macs_of(live).iter().all(|mac| mac.is_local())
+        };
+        let mut found = self.free_parts(kind, host).filter(by_chance);
+        match (found.next(), found.next()) {
+            (Some(only), None) => Some(only.id),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@
 //! address or by address.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -23,6 +23,7 @@ use super::super::super::ranking::part_place;
 use super::super::super::settings::Ranking;
 use super::super::super::value::{SmallMap, Value};
 use super::super::join::DisjointSets;
+use super::super::own::outward;
 use super::{AddressClaim, address};
 
 /// One source's statement about one interface.
@@ -34,38 +35,58 @@ struct Piece<'a> {
     order: usize,
 }
 
-/// The statements about one interface.
+/// The statements about one interface, with what is asked of them again and again: a
+/// router may answer at a whole subnet's addresses.
 #[derive(Default)]
 struct Slot<'a> {
     pieces: Vec<Piece<'a>>,
     /// Addresses that are given here besides those of the pieces.
     guests: Vec<(Piece<'a>, &'a Address)>,
+    macs: BTreeSet<MacAddr>,
+    ips: HashSet<IpAddr>,
+    /// The networks of its addresses, each with one of them and whether there are more.
+    nets: BTreeMap<IpNet, (IpAddr, bool)>,
 }
 
 impl<'a> Slot<'a> {
-    fn macs(&self) -> BTreeSet<MacAddr> {
-        self.pieces.iter().filter_map(|piece| usable(piece.interface.mac)).collect()
+    fn take(&mut self, piece: Piece<'a>) {
+        self.macs.extend(usable(piece.interface.mac));
+        for address in addresses_of(piece) {
+            self.know(address);
+        }
+        self.pieces.push(piece);
+    }
+
+    fn host(&mut self, piece: Piece<'a>, address: &'a Address) {
+        self.know(address);
+        self.guests.push((piece, address));
+    }
+
+    fn take_all(&mut self, other: Slot<'a>) {
+        other.pieces.into_iter().for_each(|piece| self.take(piece));
+        other.guests.into_iter().for_each(|(piece, address)| self.host(piece, address));
+    }
+
+    fn know(&mut self, address: &Address) {
+        self.ips.insert(address.ip);
+        let net = address.prefix_len.and_then(|length| IpNet::new(address.ip, length).ok());
+        if let Some(net) = net {
+            let known = self.nets.entry(net.trunc()).or_insert((address.ip, false));
+            known.1 |= known.0 != address.ip;
+        }
     }
 
     fn addresses(&self) -> impl Iterator<Item = (Piece<'a>, &'a Address)> + '_ {
-        let own = self
-            .pieces
-            .iter()
-            .flat_map(|piece| piece.interface.addresses.iter().map(|a| (*piece, a)));
+        let own = self.pieces.iter().flat_map(|piece| addresses_of(*piece).map(|a| (*piece, a)));
         own.chain(self.guests.iter().copied())
     }
 
     fn has_address(&self, ip: IpAddr) -> bool {
-        self.addresses().any(|(_, address)| address.ip == ip)
+        self.ips.contains(&ip)
     }
 
     fn has_network(&self, ip: IpAddr) -> bool {
-        self.addresses().any(|(_, address)| {
-            address
-                .prefix_len
-                .and_then(|length| IpNet::new(address.ip, length).ok())
-                .is_some_and(|net| net.addr() != ip && net.contains(&ip))
-        })
+        self.nets.iter().any(|(net, (first, more))| net.contains(&ip) && (*more || *first != ip))
     }
 
     /// The likeliest carrier of addresses comes first: a bridge, then a LAG, then the rest.
@@ -84,6 +105,11 @@ impl<'a> Slot<'a> {
             2
         }
     }
+}
+
+/// The addresses by which others reach the host through an interface.
+fn addresses_of(piece: Piece<'_>) -> impl Iterator<Item = &Address> {
+    outward(piece.interface)
 }
 
 fn usable(mac: Option<MacAddr>) -> Option<MacAddr> {
@@ -127,7 +153,7 @@ fn by_name(named: Vec<Piece<'_>>) -> Vec<Slot<'_>> {
     let mut slots: BTreeMap<&str, Slot<'_>> = BTreeMap::new();
     for piece in named {
         let name = piece.interface.name.as_deref().unwrap_or_default();
-        slots.entry(name).or_default().pieces.push(piece);
+        slots.entry(name).or_default().take(piece);
     }
     slots.into_values().collect()
 }
@@ -137,8 +163,8 @@ fn by_name(named: Vec<Piece<'_>>) -> Vec<Slot<'_>> {
 fn one_slot_per_mac(slots: Vec<Slot<'_>>) -> Vec<Slot<'_>> {
     let mut by_mac: BTreeMap<MacAddr, Vec<usize>> = BTreeMap::new();
     for (index, slot) in slots.iter().enumerate() {
-        for mac in slot.macs() {
-            by_mac.entry(mac).or_default().push(index);
+        for mac in &slot.macs {
+            by_mac.entry(*mac).or_default().push(index);
         }
     }
     let mut sets = DisjointSets::new(slots.len());
@@ -158,32 +184,34 @@ fn one_slot_per_mac(slots: Vec<Slot<'_>>) -> Vec<Slot<'_>> {
     }
     let mut joined: BTreeMap<usize, Slot<'_>> = BTreeMap::new();
     for (index, slot) in slots.into_iter().enumerate() {
-        joined.entry(sets.find(index)).or_default().pieces.extend(slot.pieces);
+        joined.entry(sets.find(index)).or_default().take_all(slot);
     }
     joined.into_values().collect()
 }
 
 fn place_by_mac<'a>(slots: &mut Vec<Slot<'a>>, pieces: Vec<Piece<'a>>) {
-    let named = slots.len();
-    let mut fresh: BTreeMap<MacAddr, usize> = BTreeMap::new();
+    let mut homes: BTreeMap<MacAddr, Vec<usize>> = BTreeMap::new();
+    for (index, slot) in slots.iter().enumerate() {
+        for mac in &slot.macs {
+            homes.entry(*mac).or_default().push(index);
+        }
+    }
     for piece in pieces {
         let Some(mac) = usable(piece.interface.mac) else {
             continue;
         };
-        let candidates: Vec<usize> =
-            (0..named).filter(|&index| slots[index].macs().contains(&mac)).collect();
+        let candidates = homes.entry(mac).or_insert_with(|| {
+            slots.push(Slot::default());
+            vec![slots.len() - 1]
+        });
         let chosen = match candidates[..] {
-            [] => *fresh.entry(mac).or_insert_with(|| {
-                slots.push(Slot::default());
-                slots.len() - 1
-            }),
             [only] => only,
             _ => {
                 // Several interfaces share the address (a bridge, its bond, the bond's members):
                 // each network address finds its own, the statement itself goes to the likeliest.
                 let likeliest =
                     candidates.iter().copied().min_by_key(|&index| (slots[index].carries(), index));
-                for address in &piece.interface.addresses {
+                for address in addresses_of(piece) {
                     let at = |test: &dyn Fn(&Slot<'a>) -> bool| {
                         candidates.iter().copied().find(|&index| test(&slots[index]))
                     };
@@ -191,13 +219,13 @@ fn place_by_mac<'a>(slots: &mut Vec<Slot<'a>>, pieces: Vec<Piece<'a>>) {
                         .or_else(|| at(&|slot| slot.has_network(address.ip)))
                         .or(likeliest);
                     if let Some(home) = home {
-                        slots[home].guests.push((piece, address));
+                        slots[home].host(piece, address);
                     }
                 }
                 continue;
             }
         };
-        slots[chosen].pieces.push(piece);
+        slots[chosen].take(piece);
     }
 }
 
@@ -210,17 +238,16 @@ fn one_slot_per_address(slots: &mut Vec<Slot<'_>>) {
     };
     for index in (0..slots.len()).rev() {
         let slot = &slots[index];
-        if !slot.macs().is_empty() {
+        if !slot.macs.is_empty() {
             continue;
         }
-        let own: BTreeSet<IpAddr> = slot.addresses().map(|(_, address)| address.ip).collect();
-        let holds = |at: &usize| *at != index && own.iter().any(|ip| slots[*at].has_address(*ip));
+        let holds =
+            |at: &usize| *at != index && slot.ips.iter().any(|ip| slots[*at].has_address(*ip));
         let homes: Vec<usize> = (0..slots.len()).filter(holds).collect();
         let home = homes.first().copied().filter(|_| homes.len() == 1);
         if let Some(home) = home.filter(|&home| voices(&slots[home]).is_disjoint(&voices(slot))) {
-            let Slot { pieces, guests } = std::mem::take(&mut slots[index]);
-            slots[home].pieces.extend(pieces);
-            slots[home].guests.extend(guests);
+            let gone = std::mem::take(&mut slots[index]);
+            slots[home].take_all(gone);
         }
     }
     slots.retain(|slot| !slot.pieces.is_empty() || !slot.guests.is_empty());
@@ -230,7 +257,7 @@ fn place_by_address<'a>(slots: &mut Vec<Slot<'a>>, pieces: Vec<Piece<'a>>) {
     let known = slots.len();
     let mut nowhere: Option<usize> = None;
     for piece in pieces {
-        for address in &piece.interface.addresses {
+        for address in addresses_of(piece) {
             let at =
                 |test: &dyn Fn(&Slot<'a>) -> bool| (0..known).find(|&index| test(&slots[index]));
             let home = at(&|slot| slot.has_address(address.ip))
@@ -242,7 +269,7 @@ fn place_by_address<'a>(slots: &mut Vec<Slot<'a>>, pieces: Vec<Piece<'a>>) {
                 nowhere = Some(slots.len() - 1);
                 slots.len() - 1
             });
-            slots[home].guests.push((piece, address));
+            slots[home].host(piece, address);
         }
     }
 }

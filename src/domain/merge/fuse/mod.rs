@@ -21,7 +21,7 @@ use super::super::settings::Ranking;
 use super::super::value::{SmallMap, Value};
 use super::attach::{Attached, host_key};
 use super::join::{Group, host_of};
-use super::own::{Holder, Owned, is_exclusive, is_host_address};
+use super::own::{Holder, Owned, is_exclusive, is_host_address, outward};
 
 pub(super) fn fuse(inventory: &mut Inventory, attached: Attached, ranking: &Ranking) {
     let Attached { hosts, lone, owned, verdicts, ambiguities } = attached;
@@ -254,8 +254,7 @@ fn lone_addresses(
     let mut claims: BTreeMap<(&Segment, IpAddr), Claims<'_>> = BTreeMap::new();
     for (seen, observation, host) in stated(observations, lone) {
         for interface in &host.interfaces {
-            for address in interface.addresses.iter().filter(|address| is_host_address(address.ip))
-            {
+            for address in outward(interface) {
                 let title = owned.title(&observation.segment, address.ip).map(|title| title.holder);
                 let station = interface.mac.filter(|mac| mac.names_an_interface());
                 let free = match title {

@@ -1,0 +1,103 @@
+//! kill -9 in the middle of an apply, again and again; then one run that gets through.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+use crate::agent::Agent;
+use crate::hosts::Network;
+use crate::place::{BESIDE, Place};
+use crate::proxy::Proxy;
+
+/// How many kills must meet a run that writes.
+const KILLS: u32 = 10;
+
+/// Each run finds so many hosts more than the one before.
+const MORE: u32 = 12;
+
+#[test]
+fn a_run_killed_anywhere_is_finished_by_the_next_without_a_duplicate_or_a_conflict() {
+    let place = Place::new();
+    let network = Network::new();
+    let proxy = BESIDE.block_on(Proxy::before(&place.url));
+    let agent =
+        Agent::new(&proxy.url(), &place.token, &network, "[guard]\nmax_moves = \"unlimited\"\n");
+    let mut chance = Chance::new();
+    // What stands differs from run to run, so that kills meet updates as well.
+    let told = |round: u32| {
+        let hosts: Vec<_> = (0..(round + 1) * MORE)
+            .map(|number| {
+                let mut host = network.host(number);
+                host["description"] = json!(format!("round {}", round / 2));
+                host
+            })
+            .collect();
+        network.lines(&hosts)
+    };
+    let (mut killed, mut round) = (0, 0);
+    while killed < KILLS {
+        assert!(round < KILLS * 4, "too few kills met a run: {killed} of {round}");
+        agent.says(&told(round));
+        let before = proxy.writes();
+        let mut run = agent.start(&["sync"]);
+        let writes = before + chance.below(14) as usize;
+        let until = Instant::now() + Duration::from_secs(120);
+        while proxy.writes() < writes && !run.is_over() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        std::thread::sleep(Duration::from_millis(chance.below(250)));
+        if run.kill() && proxy.writes() > before {
+            killed += 1;
+        }
+        round += 1;
+    }
+    // NetBox may still be at what the last one asked for.
+    std::thread::sleep(Duration::from_secs(2));
+    agent.sync(0);
+    agent.assert_settled();
+    let hosts = u64::from(round * MORE);
+    let census = place.census(&network.word);
+    let of = |kind: &str| census.keys().filter(|what| what.starts_with(kind)).count() as u64;
+    assert_eq!(of("device "), hosts);
+    assert_eq!(of("interface "), 2 * hosts);
+    assert_eq!(of("ip "), 2 * hosts);
+    assert_eq!(of("service "), hosts);
+    if place.has_macs() {
+        assert_eq!(of("mac "), 2 * hosts);
+    }
+    place.assert_once(&network.word, 1);
+    // Nothing of its own is taken for a person's.
+    let conflicts = agent.run(&["conflicts", "--format", "json"]).expect(0);
+    assert_eq!(conflicts.out.trim(), "[]");
+    let all: Vec<_> = (0..round * MORE)
+        .map(|number| {
+            let mut host = network.host(number);
+            host["description"] = json!("after all kills");
+            host
+        })
+        .collect();
+    agent.says(&network.lines(&all));
+    let report = agent.sync(0);
+    assert_eq!(report["summary"]["applied"], hosts, "{}", report["summary"]);
+    assert_eq!(report["summary"]["conflicts"], 0);
+}
+
+/// Random numbers from a seed that is printed.
+pub(crate) struct Chance(u64);
+
+impl Chance {
+    pub(crate) fn new() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let seed = std::env::var("SEED").ok().and_then(|text| text.parse().ok());
+        let seed = seed.unwrap_or(now.as_nanos() as u64) | 1;
+        eprintln!("SEED={seed}");
+        Chance(seed)
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
