@@ -13,7 +13,9 @@ use crate::collect::{BuildContext, Collector, Problem, SourceSettings};
 use crate::duration::Period;
 use crate::net::names::Directory;
 use crate::net::sweep::schedule::Rate;
-use crate::net::sweep::{HUGEST, LARGEST, LINGER, read_net, read_ports, read_resolver};
+use crate::net::sweep::{
+    HUGEST, LARGEST, LINGER, holds_hosts, read_net, read_ports, read_resolver,
+};
 
 /// A sweep of subnets for what answers in them.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -199,6 +201,8 @@ impl SourceSettings for SweepSettings {
         let exclude = each("exclude", &self.exclude, read_net, &mut problems);
         let resolvers = each("resolvers", &self.resolvers, read_resolver, &mut problems);
         self.check(subnets.as_deref(), &mut problems);
+        let subnets = subnets.map(|subnets| plain(&subnets));
+        let exclude = plain(&exclude);
         let resolvers = directory(&resolvers, &mut problems);
         let mut ports: Vec<u16> =
             self.ports.iter().flat_map(|ports| ports.0.iter().copied()).collect();
@@ -230,18 +234,25 @@ impl SourceSettings for SweepSettings {
 }
 
 impl SweepSettings {
-    fn check(&self, subnets: Option<&[IpNet]>, problems: &mut Vec<Problem>) {
+    fn check(&self, subnets: Option<&[(usize, IpNet)]>, problems: &mut Vec<Problem>) {
         if self.subnets.as_ref().is_some_and(Vec::is_empty) {
             problems.push(Problem::new(
                 "subnets",
                 "it names none; leave it out to sweep those that lie directly at this machine",
             ));
         }
-        for (index, net) in subnets.into_iter().flatten().enumerate() {
+        let bounds = HUGEST..=32;
+        for (index, net) in subnets.into_iter().flatten() {
             let key = format!("subnets[{index}]");
-            if net.addr().is_multicast() {
+            if !holds_hosts(net) {
                 problems.push(Problem::new(key, format!("no host has an address in {net}")));
-            } else if matches!(net, IpNet::V4(_)) && net.prefix_len() < self.max_prefix {
+            } else if net.addr().is_ipv4() && net.prefix_len() < HUGEST {
+                let message = format!("{net} is larger than a /{HUGEST}, as no network is");
+                problems.push(Problem::new(key, message));
+            } else if net.addr().is_ipv4()
+                && net.prefix_len() < self.max_prefix
+                && bounds.contains(&self.max_prefix)
+            {
                 let message = format!(
                     "{net} is larger than a /{}; name parts of it, or allow it with max_prefix = {}",
                     self.max_prefix,
@@ -250,7 +261,7 @@ impl SweepSettings {
                 problems.push(Problem::new(key, message));
             }
         }
-        if !(HUGEST..=32).contains(&self.max_prefix) {
+        if !bounds.contains(&self.max_prefix) {
             let message = format!("expected a number from {HUGEST} to 32");
             problems.push(Problem::new("max_prefix", message));
         }
@@ -263,32 +274,37 @@ impl SweepSettings {
     }
 }
 
-/// Reads each text of a list; what cannot be read is a problem of its own.
+/// Reads each text of a list and keeps its place; what cannot be read is a problem of its
+/// own.
 fn each<T>(
     key: &str,
     texts: &[String],
     read: impl Fn(&str) -> Result<T, String>,
     problems: &mut Vec<Problem>,
-) -> Vec<T> {
+) -> Vec<(usize, T)> {
     let mut values = Vec::new();
     for (index, text) in texts.iter().enumerate() {
         match read(text) {
-            Ok(value) => values.push(value),
+            Ok(value) => values.push((index, value)),
             Err(message) => problems.push(Problem::new(format!("{key}[{index}]"), message)),
         }
     }
     values
 }
 
-fn directory(resolvers: &[SocketAddr], problems: &mut Vec<Problem>) -> Option<Directory> {
+fn plain<T: Copy>(values: &[(usize, T)]) -> Vec<T> {
+    values.iter().map(|(_, value)| *value).collect()
+}
+
+fn directory(resolvers: &[(usize, SocketAddr)], problems: &mut Vec<Problem>) -> Option<Directory> {
     if resolvers.is_empty() {
         return None;
     }
     let unspecified = |address: &SocketAddr| matches!(address.ip(), ip if ip.is_unspecified() || ip == IpAddr::from([255; 4]));
-    if let Some(index) = resolvers.iter().position(unspecified) {
+    if let Some((index, _)) = resolvers.iter().find(|(_, address)| unspecified(address)) {
         problems.push(Problem::new(format!("resolvers[{index}]"), "nobody has this address"));
     }
-    Directory::of(resolvers)
+    Directory::of(&plain(resolvers))
         .map_err(|error| problems.push(Problem::new("resolvers", error.to_string())))
         .ok()
 }
@@ -340,15 +356,22 @@ mod tests {
         insta::assert_snapshot!(
             told(
                 r#"
-            subnets = ["192.168.1.0/33", "10.0.0.0/8", "224.0.0.0/24", "lan"]
+            subnets = ["192.168.1.0/33", "10.0.0.0/8", "224.0.0.0/24", "lan", "0.0.0.0/0"]
             exclude = ["192.168.1.300"]
             resolvers = ["dns", "0.0.0.0"]
-            max_prefix = 40
+            max_prefix = 12
             linger = "2h"
             "#
             )
             .join("\n")
         );
+    }
+
+    #[test]
+    fn how_large_a_subnet_may_be_has_an_end() {
+        assert_eq!(told("max_prefix = 7"), ["max_prefix: expected a number from 8 to 32"]);
+        assert_eq!(told("max_prefix = 40").len(), 1);
+        assert!(build("max_prefix = 8\nsubnets = [\"10.0.0.0/8\", \"fd00::/64\"]").is_ok());
     }
 
     #[test]

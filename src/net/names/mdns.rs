@@ -150,3 +150,48 @@ fn read(bytes: &[u8], from: IpAddr) -> Vec<(Ipv4Addr, DnsName)> {
         .collect();
     names.into_iter().next().map(|name| (from, name)).into_iter().collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_resolver::proto::rr::Record;
+    use hickory_resolver::proto::rr::rdata::PTR;
+
+    use super::*;
+
+    fn told(answers: &[([u8; 4], &str)], message_type: MessageType) -> Vec<u8> {
+        let mut message = Message::query();
+        message.metadata.message_type = message_type;
+        for (ip, name) in answers {
+            let data = RData::PTR(PTR(Name::from_utf8(name).unwrap()));
+            message.add_answer(Record::from_rdata(Name::from(Ipv4Addr::from(*ip)), 60, data));
+        }
+        message.to_vec().unwrap()
+    }
+
+    #[test]
+    fn a_host_is_believed_about_itself_alone() {
+        let bytes = told(
+            &[([192, 0, 2, 5], "printer.local."), ([192, 0, 2, 6], "router.local.")],
+            MessageType::Response,
+        );
+        let heard = |from: [u8; 4]| {
+            let names = read(&bytes, IpAddr::from(from));
+            names.into_iter().map(|(ip, name)| format!("{ip} {name}")).collect::<Vec<_>>()
+        };
+        assert_eq!(heard([192, 0, 2, 5]), ["192.0.2.5 printer.local"]);
+        assert_eq!(heard([192, 0, 2, 7]), [""; 0]);
+    }
+
+    #[test]
+    fn questions_and_noise_tell_no_names() {
+        let from = IpAddr::from([192, 0, 2, 5]);
+        let question = told(&[([192, 0, 2, 5], "printer.local.")], MessageType::Query);
+        assert!(read(&question, from).is_empty());
+        assert!(read(b"", from).is_empty());
+        assert!(read(&[0xff; 600], from).is_empty());
+        let good = told(&[([192, 0, 2, 5], "printer.local.")], MessageType::Response);
+        for length in 0..good.len() {
+            assert!(read(&good[..length], from).is_empty(), "cut at {length}");
+        }
+    }
+}

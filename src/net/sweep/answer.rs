@@ -180,3 +180,32 @@ pub struct Report {
     /// Whether it was ended before it was done.
     pub interrupted: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn which_of_two_owners_answered_first_does_not_show() {
+        let macs: [MacAddr; 2] =
+            ["00:1b:21:00:00:09".parse().unwrap(), "00:11:32:00:00:0a".parse().unwrap()];
+        let told = |first: usize| {
+            let mut answer = Answer::of([192, 0, 2, 9].into(), Method::Arp);
+            answer.mac = Some(macs[first]);
+            answer.rivals = vec![macs[1 - first]];
+            answer.rank();
+            answer
+        };
+        assert_eq!(told(0), told(1));
+        assert_eq!((told(0).mac, told(0).rivals), (Some(macs[1]), vec![macs[0]]));
+    }
+
+    #[test]
+    fn a_proxy_does_not_tell_who_made_what_is_behind_it() {
+        let mut answer = Answer::of([192, 0, 2, 9].into(), Method::Arp);
+        answer.mac = "00:11:32:00:00:0a".parse().ok();
+        assert!(answer.vendor().is_some());
+        answer.proxied = true;
+        assert_eq!(answer.vendor(), None);
+    }
+}

@@ -21,7 +21,7 @@ pub mod targets;
 
 pub use answer::{Answer, Found, Method, NameSource, Named, Report, Swept};
 pub use request::{
-    HASTY_LINGER, HUGEST, LARGEST, LINGER, Names, Request, SweepError, read_net, read_ports,
-    read_resolver,
+    HASTY_LINGER, HUGEST, LARGEST, LINGER, Names, Request, SweepError, holds_hosts, read_net,
+    read_ports, read_resolver,
 };
 pub use run::run;

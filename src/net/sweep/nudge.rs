@@ -334,3 +334,34 @@ impl Batch<'_> {
         !silent || waited >= if is_last { ENOUGH } else { GIVEN_UP }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(holders: &[(&str, usize)]) -> NudgeReport {
+        let mut report = NudgeReport::default();
+        for (mac, count) in holders {
+            for _ in 0..*count {
+                let last = u8::try_from(report.answers.len()).unwrap();
+                let mut answer = Answer::of([192, 0, 2, last].into(), Method::Neighbor);
+                answer.mac = mac.parse().ok();
+                report.answers.push(answer);
+            }
+        }
+        report.unmask();
+        report
+    }
+
+    #[test]
+    fn who_answers_for_very_many_is_a_proxy_unless_routers_share_the_address() {
+        let report = report(&[
+            ("00:00:0c:00:00:01", TOO_MANY),
+            ("00:00:5e:00:01:01", TOO_MANY),
+            ("00:1b:21:00:00:01", TOO_MANY - 1),
+        ]);
+        assert_eq!(report.proxies, ["00:00:0c:00:00:01".parse().unwrap()].into());
+        let proxied = report.answers.iter().filter(|answer| answer.proxied).count();
+        assert_eq!(proxied, TOO_MANY);
+    }
+}

@@ -90,6 +90,7 @@ impl Plan {
             }
         }
         plan.leave_out(subnets, exclude);
+        plan.leave_out_edges(subnets, &excluded, topology);
         plan
     }
 
@@ -215,6 +216,29 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The first and the last address of what a person names are never asked; where the
+    /// network there is wider than that, they may be hosts and must not count as absent.
+    fn leave_out_edges(&mut self, subnets: &[IpNet], excluded: &Targets, topology: &Topology) {
+        for net in distinct(subnets).iter().filter_map(v4).filter(|net| net.prefix_len() < 31) {
+            for edge in [net.network(), net.broadcast()] {
+                let there = topology.connected_to(edge.into()).and_then(|there| v4(&there.net));
+                let may_be_host =
+                    there.is_some_and(|there| Targets::hosts_of(there).number(edge).is_some());
+                let told = excluded.number(edge).is_some()
+                    || self.parts.iter().any(|part| part.targets.number(edge).is_some())
+                    || self.own.contains_key(&edge.into());
+                if may_be_host && !told {
+                    let reason = "it is the first or the last address of what was named";
+                    self.left_out.push((IpAddr::from(edge).into(), reason.to_owned()));
+                }
+            }
+        }
+        self.left_out.sort();
+        self.left_out.dedup();
+    }
+}
+
 const LOOPBACK: Ipv4Net = Ipv4Net::new_assert(Ipv4Addr::new(127, 0, 0, 0), 8);
 
 fn v4(net: &IpNet) -> Option<Ipv4Net> {
@@ -323,9 +347,8 @@ mod tests {
     fn a_part_of_a_subnet_keeps_clear_of_the_edges_of_the_whole() {
         assert_eq!(
             divided(&["192.0.2.128/25"], &[]),
-            "192.0.2.128/25 link 2 as 192.0.2.10/24: 126 addresses"
+            "192.0.2.128/25 link 2 as 192.0.2.10/24: 126 addresses\nnot 192.0.2.128/32: it is the first or the last address of what was named"
         );
-        // .63 and .64 are hosts of the /24, but the first and the last of what was named.
         assert_eq!(
             divided(&["192.0.2.255/32", "192.0.2.0/32", "192.0.2.7/32"], &[]),
             "192.0.2.7/32 link 2 as 192.0.2.10/24: 1 addresses"

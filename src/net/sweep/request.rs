@@ -36,6 +36,18 @@ pub fn read_net(text: &str) -> Result<IpNet, String> {
     })
 }
 
+/// Whether hosts can have addresses in a subnet.
+#[must_use]
+pub fn holds_hosts(net: &IpNet) -> bool {
+    match net {
+        IpNet::V4(net) => {
+            let (first, last) = (net.network().octets()[0], net.broadcast().octets()[0]);
+            first < 224 && last > 0
+        }
+        IpNet::V6(net) => !net.network().is_multicast(),
+    }
+}
+
 /// A port or a range of ports, such as `22` or `8000-8010`.
 ///
 /// # Errors
@@ -137,22 +149,13 @@ impl Request {
             return Err(SweepError::Nothing);
         }
         for net in &self.subnets {
-            let IpNet::V4(v4) = net else {
-                if net.addr().is_multicast() {
-                    return Err(SweepError::NotHosts(*net));
-                }
-                continue;
-            };
-            if v4.network().is_multicast()
-                || v4.network().octets()[0] >= 240
-                || v4.broadcast().octets()[0] == 0
-            {
+            if !holds_hosts(net) {
                 return Err(SweepError::NotHosts(*net));
             }
-            if v4.prefix_len() < HUGEST {
+            if net.addr().is_ipv4() && net.prefix_len() < HUGEST {
                 return Err(SweepError::Huge(*net));
             }
-            if v4.prefix_len() < LARGEST && !self.large {
+            if net.addr().is_ipv4() && net.prefix_len() < LARGEST && !self.large {
                 return Err(SweepError::TooLarge(*net));
             }
         }
@@ -178,4 +181,68 @@ pub enum SweepError {
     /// The kernel does not tell of the machine's interfaces.
     #[error("cannot sweep: the kernel does not tell of its interfaces: {0}")]
     Kernel(#[from] io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_subnet_is_read_as_people_write_it() {
+        for (text, net) in [
+            ("192.168.1.0/24", "192.168.1.0/24"),
+            (" 192.168.1.77/24 ", "192.168.1.0/24"),
+            ("192.168.1.77", "192.168.1.77/32"),
+            ("fd00::1/64", "fd00::/64"),
+            ("::1", "::1/128"),
+        ] {
+            assert_eq!(read_net(text).unwrap().to_string(), net);
+        }
+        for text in ["", "banana", "10.0.0.0/33", "10.0.0/24", "10.0.0.0/", "10.0.0.256", "1/1/1"] {
+            assert!(read_net(text).unwrap_err().contains("is not a subnet"), "{text}");
+        }
+        let hostile = read_net("\u{1b}[2J\n").unwrap_err();
+        assert!(!hostile.contains(['\u{1b}', '\n']), "{hostile:?}");
+    }
+
+    #[test]
+    fn ports_are_numbers_and_ranges() {
+        assert_eq!(read_ports("22").unwrap(), [22]);
+        assert_eq!(read_ports("8000-8002").unwrap(), [8000, 8001, 8002]);
+        assert_eq!(read_ports("65535").unwrap(), [65535]);
+        for text in ["", "0", "65536", "9-8", "-1", "1-", "ssh", "1-2-3"] {
+            assert!(read_ports(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_resolver_has_a_port_where_none_is_told() {
+        assert_eq!(read_resolver("192.168.1.1").unwrap().to_string(), "192.168.1.1:53");
+        assert_eq!(read_resolver("[fd00::1]:5353").unwrap().to_string(), "[fd00::1]:5353");
+        assert_eq!(read_resolver("fd00::1").unwrap().to_string(), "[fd00::1]:53");
+        assert!(read_resolver("dns.example").is_err());
+    }
+
+    #[test]
+    fn what_is_too_large_or_no_network_of_hosts_is_refused() {
+        let refusal = |net: &str, large: bool| {
+            let request = Request { large, ..Request::of(vec![net.parse().unwrap()]) };
+            request.check().err().map(|error| error.to_string())
+        };
+        assert_eq!(refusal("10.0.0.0/16", false), None);
+        assert_eq!(refusal("10.0.0.0/8", true), None);
+        assert_eq!(refusal("fd00::/8", false), None);
+        for (net, large, part) in [
+            ("10.0.0.0/15", false, "larger than a /16"),
+            ("0.0.0.0/0", true, "larger than a /8"),
+            ("128.0.0.0/1", true, "larger than a /8"),
+            ("0.0.0.0/8", true, "no host"),
+            ("239.1.0.0/16", false, "no host"),
+            ("255.255.255.255/32", false, "no host"),
+            ("ff02::/16", false, "no host"),
+        ] {
+            assert!(refusal(net, large).is_some_and(|told| told.contains(part)), "{net}");
+        }
+        assert!(matches!(Request::of(Vec::new()).check(), Err(SweepError::Nothing)));
+    }
 }
