@@ -134,7 +134,11 @@ fn on_port(view: &View<'_>, address: &Object, kind: Kind, given: &[String]) -> b
 
 /// Whether an address is one of some, with or without its mask.
 fn is_address(_: &View<'_>, object: &Object, given: &[String]) -> bool {
-    let Some(own) = net_of(object, "address") else {
+    is_one_of(object, "address", given)
+}
+
+fn is_one_of(object: &Object, field: &str, given: &[String]) -> bool {
+    let Some(own) = net_of(object, field) else {
         return false;
     };
     given.iter().any(|text| {
@@ -293,6 +297,8 @@ pub(super) const IP_RANGE: &[Filter] = &[
         in_networks(range, "start_address", given) && in_networks(range, "end_address", given)
     }),
     ask_number("family", |_, range, given| family(range, "start_address", given)),
+    ask("start_address", |_, range, given| is_one_of(range, "start_address", given)),
+    ask("end_address", |_, range, given| is_one_of(range, "end_address", given)),
 ];
 
 pub(super) const DEVICE: &[Filter] = &[
