@@ -127,7 +127,11 @@ fn on_port(view: &View<'_>, address: &Object, kind: Kind, given: &[String]) -> b
 }
 
 /// Whether an address is one of some, with or without its mask.
-fn is_address(object: &Object, field: &str, given: &[String]) -> bool {
+fn is_address(_: &View<'_>, object: &Object, given: &[String]) -> bool {
+    is_one_of(object, "address", given)
+}
+
+fn is_one_of(object: &Object, field: &str, given: &[String]) -> bool {
     let Some(own) = net_of(object, field) else {
         return false;
     };
@@ -256,8 +260,9 @@ pub(super) const IP_RANGE: &[Filter] = &[
     ask("parent", |_, range, given| {
         in_networks(range, "start_address", given) && in_networks(range, "end_address", given)
     }),
-    ask("start_address", |_, range, given| is_address(range, "start_address", given)),
     ask_number("family", |_, range, given| family(range, "start_address", given)),
+    ask("start_address", |_, range, given| is_one_of(range, "start_address", given)),
+    ask("end_address", |_, range, given| is_one_of(range, "end_address", given)),
 ];
 
 pub(super) const DEVICE: &[Filter] = &[
