@@ -371,7 +371,7 @@ pub(super) const IP_ADDRESS: &[Filter] = &[
     TENANT[1],
     VRF[0],
     VRF[1],
-    ask("address", |_, address, given| is_address(address, "address", given)),
+    ask("address", is_address),
     ask("parent", |_, address, given| in_networks(address, "address", given)),
     ask_number("family", |_, address, given| family(address, "address", given)),
     ask_number("mask_length", |_, address, given| {
