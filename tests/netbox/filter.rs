@@ -506,7 +506,7 @@ fn searched(view: &View<'_>, object: &Object, values: &[String]) -> bool {
                 let own = address.and_then(|address| net_of(address, "address"));
                 return own.is_some_and(|own| net.is_some_and(|net| net.ip == own.ip));
             }
-            Some(Shape::Int(..)) => return object.value(field).to_string() == wanted,
+            Some(Shape::Int(..)) => return python::plain(object.value(field)) == wanted,
             Some(Shape::Address) if object.kind == Kind::IpAddress => {
                 return object.text(field).to_lowercase().starts_with(&wanted);
             }
