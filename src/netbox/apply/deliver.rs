@@ -2,7 +2,7 @@
 //! them, somebody else who was first, a server that crashes, answers that get lost.
 //! Nothing is written twice: what is in doubt is read before it is sent again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value as Json;
@@ -17,6 +17,7 @@ use super::super::table::{Body, sheet};
 use super::breaker::{Breaker, backoff};
 use super::item::{Deed, End, Item};
 use super::ledger::settled;
+use super::look::vanished;
 use super::message::Message;
 use super::pace::Pace;
 use super::refusal::{Refusal, is_clash};
@@ -152,6 +153,7 @@ impl Writer<'_> {
         debug!(%kind, objects = batch.items.len(), ?refusal, "a write was refused");
         match refusal {
             Refusal::These(wrong) => self.some_wrong(kind, deed, batch, &wrong).await,
+            Refusal::Ids(wrong) if wrong.iter().any(is_missing) => lost(deed, batch, &wrong),
             Refusal::Ids(wrong) => {
                 let place = |id: u64| batch.items.iter().position(|item| item.id == Some(id));
                 let wrong: Vec<(usize, String)> = wrong
@@ -418,6 +420,29 @@ impl Writer<'_> {
         let again = Batch { items, tries: tries + 1, doubtful, looked };
         Round { ended, again: vec![again] }
     }
+}
+
+/// Sorts out the objects that NetBox does not find; the others are sent again.
+fn lost<'p>(deed: Deed, batch: Batch<'p>, wrong: &[(u64, String)]) -> Round<'p> {
+    let missing: BTreeSet<u64> =
+        wrong.iter().filter(|one| is_missing(one)).map(|(id, _)| *id).collect();
+    let Batch { items, tries, doubtful, looked } = batch;
+    let is_gone = |item: &Item<'_>| item.id.is_some_and(|id| missing.contains(&id));
+    let (gone, items): (Vec<_>, Vec<_>) = items.into_iter().partition(is_gone);
+    let batch = Batch { items, tries, doubtful, looked };
+    if gone.is_empty() {
+        return apart(batch, "NetBox misses objects that were not sent");
+    }
+    let ended = gone.into_iter().map(|item| {
+        let end = vanished(deed, &item);
+        (item, end)
+    });
+    Round { ended: ended.collect(), again: vec![batch] }
+}
+
+/// Whether an error says that the object itself does not stand (any more).
+fn is_missing((_, reason): &(u64, String)) -> bool {
+    reason.starts_with("id: ") && reason.contains("does not exist")
 }
 
 /// The state of an object as NetBox tags it: its fingerprint, written as Python does.

@@ -211,6 +211,14 @@ fn gone(item: &Item<'_>) -> End {
     End::Written { id: item.id.unwrap_or_default(), settled: Fields::default(), stamp: None }
 }
 
+/// How an object ended that does not stand any more.
+pub(super) fn vanished(deed: Deed, item: &Item<'_>) -> End {
+    match deed {
+        Deed::Remove => gone(item),
+        _ => End::Skipped("it was deleted since the plan was made".to_owned()),
+    }
+}
+
 fn holds(live: &Live, fields: &Fields) -> bool {
     fields.iter().all(|(field, value)| is_equal(live.fields.get(field), value))
 }
@@ -222,10 +230,7 @@ fn is_equal(stands: Option<&Value>, value: &Value) -> bool {
 /// What to make of an object that stands, against what the plan knew. None: write it.
 fn since_planned(deed: Deed, item: &Item<'_>, rows: &BTreeMap<u64, Live>) -> Option<End> {
     let Some(live) = item.id.and_then(|id| rows.get(&id)) else {
-        return Some(match deed {
-            Deed::Remove => gone(item),
-            _ => End::Skipped("it was deleted since the plan was made".to_owned()),
-        });
+        return Some(vanished(deed, item));
     };
     if item.guard.is_none() || item.guard == live.stamp {
         return None;
