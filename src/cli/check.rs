@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use futures::future::join_all;
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use super::console::Console;
 use super::exit::{Exit, Failure};
@@ -15,6 +15,7 @@ use super::session::STORE;
 use crate::config::{Settings, Source};
 use crate::domain::diagnostic::{Diagnostic, Severity};
 use crate::domain::name::visible;
+use crate::engine;
 use crate::netbox::{NetBox, Permission};
 use crate::store::{Fault, Store};
 
@@ -80,7 +81,9 @@ pub(super) async fn run(args: &CheckArgs, console: &Console) -> Result<Exit, Fai
     store(&settings, &mut found);
     if args.online {
         netbox(&settings, &mut found).await;
-        found.lines.extend(join_all(settings.sources.iter().map(source)).await);
+        let cancel = console.cancel();
+        let sources = settings.sources.iter().map(|asked| source(asked, &cancel));
+        found.lines.extend(join_all(sources).await);
     }
     print(&found, args.format, console)?;
     Ok(found.exit())
@@ -147,25 +150,19 @@ async fn netbox(settings: &Settings, found: &mut Found) {
     found.permissions = netbox.least_permissions(policy);
 }
 
-/// Longer than this no source may take to say that it is there.
-const SOURCE_PATIENCE: Duration = Duration::from_secs(20);
+/// The code of what was not looked at.
+const UNASKED: &str = "unasked";
 
-async fn source(source: &Source) -> Diagnostic {
+async fn source(source: &Source, cancel: &CancellationToken) -> Diagnostic {
     let about = format!("source {}", source.name);
-    let answer = tokio::time::timeout(SOURCE_PATIENCE, source.collector.check()).await;
-    match answer {
-        Ok(None) => {
-            let message = format!("only asking it can tell: netbox-agent collect {}", source.name);
-            Diagnostic::note("source", about, message)
+    match engine::reach(source, cancel).await {
+        None => {
+            let message =
+                format!("only collecting can tell; try `netbox-agent collect {}`", source.name);
+            Diagnostic::note(UNASKED, about, message)
         }
-        Ok(Some(Ok(what))) => Diagnostic::note("source", about, visible(&what, 300)),
-        Ok(Some(Err(error))) => {
-            Diagnostic::error("source", about, visible(&error.to_string(), 2_000))
-        }
-        Err(_) => {
-            let message = format!("no answer within {} seconds", SOURCE_PATIENCE.as_secs());
-            Diagnostic::error("source", about, message)
-        }
+        Some(Ok(what)) => Diagnostic::note("source", about, visible(&what, 300)),
+        Some(Err(error)) => Diagnostic::error("source", about, visible(&error.to_string(), 2_000)),
     }
 }
 
@@ -187,8 +184,9 @@ struct Line<'a> {
     message: &'a str,
 }
 
-const fn state(severity: Severity) -> &'static str {
-    match severity {
+fn state(line: &Diagnostic) -> &'static str {
+    match line.severity {
+        Severity::Note if line.code == UNASKED => UNASKED,
         Severity::Note => "ok",
         Severity::Warning => "warning",
         Severity::Error => "error",
@@ -200,7 +198,7 @@ fn print(found: &Found, format: CheckFormat, console: &Console) -> Result<(), Fa
         CheckFormat::Table => console.print(text(found)),
         CheckFormat::Json => {
             let checks = found.lines.iter().map(|line| Line {
-                state: state(line.severity),
+                state: state(line),
                 code: line.code,
                 about: &line.about,
                 message: &line.message,
@@ -223,7 +221,7 @@ fn print(found: &Found, format: CheckFormat, console: &Console) -> Result<(), Fa
 fn text(found: &Found) -> String {
     let mut text = String::new();
     for line in &found.lines {
-        let state = state(line.severity);
+        let state = state(line);
         // Writing into a string cannot fail.
         let _ = writeln!(text, "{state:<8} {}: {}", line.about, line.message);
     }

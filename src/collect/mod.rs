@@ -131,7 +131,7 @@ pub trait Collector: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// When it cannot be reached, or refuses.
-    async fn check(&self) -> Option<Result<String, CollectError>> {
+    async fn check(&self, _assignment: &Assignment) -> Option<Result<String, CollectError>> {
         None
     }
 }

@@ -326,6 +326,11 @@ fn missed(
     mut known: Sighting,
     changes: &mut Vec<Change>,
 ) -> Sighting {
+    if is_repeated(ground, live) {
+        let reason = "made twice: a run was killed while the sink was at it";
+        changes.push(delete(live, reason.into()));
+        return known;
+    }
     if known.witnesses.is_empty() {
         known.witnesses = recollected(ground, live);
     }
@@ -367,6 +372,17 @@ fn missed(
         _ => {}
     }
     known
+}
+
+/// Whether an object is the same in everything as another of the agent's that stands for
+/// its key. Nobody can miss it, and nobody has touched it.
+fn is_repeated(ground: &Ground<'_>, live: &Live) -> bool {
+    let Some(name) = live.field(Field::AgentKey).as_text() else { return false };
+    let standing = ground.resolved.id(&ObjectKey::new(live.kind, name));
+    let other = standing.filter(|id| *id != live.id);
+    other
+        .and_then(|id| ground.world.get(live.kind, id))
+        .is_some_and(|other| other.fields == live.fields)
 }
 
 fn passed(now: Timestamp, since: Timestamp, grace: std::time::Duration) -> bool {

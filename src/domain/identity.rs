@@ -246,7 +246,7 @@ pub fn maker_key(maker: &str) -> String {
 
 /// Texts that firmware ships where a maker should have written something.
 fn is_placeholder_text(lower: &str) -> bool {
-    const EXACT: [&str; 30] = [
+    const EXACT: [&str; 32] = [
         "",
         "0",
         "none",
@@ -260,6 +260,8 @@ fn is_placeholder_text(lower: &str) -> bool {
         "not available",
         "not applicable",
         "not present",
+        "not supported",
+        "none provided",
         "unspecified",
         "undefined",
         "empty",
@@ -299,6 +301,11 @@ pub fn is_placeholder_serial(number: &str) -> bool {
     if digits.len() < 4 || is_placeholder_text(&upper.to_lowercase()) {
         return true;
     }
+    // MB-1234567890, BSN12345678901234567: a word and then what was typed to fill a field.
+    let counted = || {
+        let rest = upper.trim_start_matches(|c: char| !c.is_ascii_digit());
+        rest.len() >= 8 && rest.len() < upper.len() && is_placeholder_serial(rest)
+    };
     let uniform = digits.iter().all(|c| c == &digits[0])
         || digits.iter().all(|c| matches!(c, 'X' | '0' | '-' | '.'));
     // 123456789, 0123456789, 987654321, ABCDEF…: typed to fill a field.
@@ -310,7 +317,7 @@ pub fn is_placeholder_serial(number: &str) -> bool {
                 || (pair[0] == '0' && pair[1] == '9' && by == -1)
         })
     };
-    uniform || step(1) || step(-1)
+    uniform || step(1) || step(-1) || counted()
 }
 
 /// An SMBIOS UUID. Firmware and tools disagree on the byte order of its first three
@@ -340,7 +347,7 @@ impl Uuid {
     }
 
     fn is_placeholder(self) -> bool {
-        const KNOWN: [[u8; 16]; 3] = [
+        const KNOWN: [[u8; 16]; 5] = [
             // 03000200-0400-0500-0006-000700080009 and its other byte order.
             [
                 0x00, 0x02, 0x00, 0x03, 0x00, 0x04, 0x00, 0x05, 0x00, 0x06, 0x00, 0x07, 0x00, 0x08,
@@ -354,8 +361,19 @@ impl Uuid {
                 0x12, 0x34, 0x56, 0x78, 0x12, 0x34, 0x56, 0x78, 0x90, 0xab, 0xcd, 0xde, 0xef, 0xaa,
                 0xbb, 0xcc,
             ],
+            // 00112233-4455-6677-8899-aabbccddeeff.
+            [
+                0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd,
+                0xee, 0xff,
+            ],
+            // 4c4c4544-0000-2010-8020-80c04f202020: Dell's, made of a blank service tag.
+            [
+                0x44, 0x45, 0x4c, 0x4c, 0x00, 0x00, 0x10, 0x20, 0x80, 0x20, 0x80, 0xc0, 0x4f, 0x20,
+                0x20, 0x20,
+            ],
         ];
         let bytes = self.0;
+        // Few different bytes are typed to fill a field.
         let few = bytes.iter().collect::<std::collections::BTreeSet<_>>().len() <= 2;
         // 12345678-1234-5678-90ab-cddeefaabbcc and 12345678-1234-1234-1234-123456789abc in either order.
         let counted = bytes.starts_with(&[0x12, 0x34, 0x56, 0x78])
@@ -413,12 +431,21 @@ mod tests {
             "1234",
             "AAAA",
             "Chassis Serial Number",
+            "MB-1234567890",
+            "BSN12345678901234567",
+            "Not Supported",
         ] {
             assert!(Serial::new("Dell Inc.", serial).is_none(), "{serial}");
         }
-        for serial in
-            ["7XK2JQ2", "CZ1234ABCD", "VMware-42 1a", "S4EWNX0R", "1234567890A", "PF0ABCDE"]
-        {
+        for serial in [
+            "7XK2JQ2",
+            "CZ1234ABCD",
+            "PF0123987",
+            "VMware-42 1a",
+            "S4EWNX0R",
+            "1234567890A",
+            "PF0ABCDE",
+        ] {
             assert!(Serial::new("Dell Inc.", serial).is_some(), "{serial}");
         }
         assert!(Serial::new("To be filled by O.E.M.", "7XK2JQ2").is_none());
@@ -446,6 +473,8 @@ mod tests {
             "03000200-0400-0500-0006-000700080009",
             "00020003-0004-0005-0006-000700080009",
             "12345678-1234-5678-90ab-cddeefaabbcc",
+            "00112233-4455-6677-8899-aabbccddeeff",
+            "4C4C4544-0000-2010-8020-80C04F202020",
             "no",
         ] {
             assert!(Uuid::parse(text).is_none(), "{text}");

@@ -257,6 +257,8 @@ impl<K: Ord, V> FromIterator<(K, V)> for SmallMap<K, V> {
         for (key, value) in entries {
             map.insert(key, value);
         }
+        // A vector grows by doubling, and what it grew too much would stay for ever.
+        map.0.shrink_to_fit();
         map
     }
 }

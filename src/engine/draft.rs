@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use tracing::debug;
 
 use super::gather::{Asked, Picture, picture};
 use super::{EngineError, Sink};
@@ -20,7 +22,7 @@ use crate::domain::plan::Plan;
 use crate::domain::settings::Policy;
 use crate::domain::value::SmallMap;
 use crate::domain::world::{Need, World};
-use crate::store::{Landed, PendingIntent, Recovered, Store};
+use crate::store::{Landed, PendingIntent, Recovered, Run, Store};
 
 /// What drafting and applying go by.
 #[derive(Debug, Clone)]
@@ -93,6 +95,11 @@ pub async fn draft(asked: Vec<Asked>, context: &Context) -> Result<Draft, Engine
     let before = context.store.sightings(&context.sink.id())?;
     let need = need(&picture.inventory, policy, &before);
     let mut world = context.sink.snapshot(&need).await?;
+    if is_in_doubt(context, &world)? {
+        debug!("a run was killed; waiting for what may still be under way of it");
+        tokio::time::sleep(UNDER_WAY).await;
+        world = context.sink.snapshot(&need).await?;
+    }
     let memory = memory(context, &world, &before).await?;
     let known = with_retired(before.clone(), &memory, now);
 
@@ -319,28 +326,74 @@ fn as_remembered(rebuilt: &BTreeMap<(Kind, u64), Recollection>) -> Vec<crate::st
         .collect()
 }
 
-/// Compares what a killed run was about to write with what stands.
+/// So long the sink is given to end what a killed run had asked of it.
+const UNDER_WAY: Duration = Duration::from_secs(5);
+
+/// After so long nothing more comes of what a killed run had asked of the sink.
+const LATEST: SignedDuration = SignedDuration::from_hours(1);
+
+/// Whether the last run was killed and something that it asked for does not stand (yet).
+fn is_in_doubt(context: &Context, world: &World) -> Result<bool, EngineError> {
+    let (store, sink) = (&context.store, context.sink.id());
+    if !store.is_writable() || matches!(context.sink, Sink::Local(_)) {
+        return Ok(false);
+    }
+    let last = store.runs(Some(&sink), 1)?.pop();
+    let Some(killed) = last.filter(|run| run.ended.is_none()) else { return Ok(false) };
+    let pending = store.pending_intents(&sink)?;
+    let mut own = pending.iter().filter(|intent| intent.run == killed.id);
+    Ok(own.any(|intent| !is_whole(intent, &landed(intent, world, context))))
+}
+
+/// Compares what a killed run was about to write with what stands. What does not stand
+/// may still come, when a slow sink is at it: until that cannot be any more it stays in
+/// doubt, so that it is known for the agent's own when it comes.
 fn recover(context: &Context, world: &World) -> Result<(), EngineError> {
     let store = &context.store;
     let sink = context.sink.id();
     if !store.is_writable() {
         return Ok(());
     }
+    let now = Timestamp::now();
     let pending = store.pending_intents(&sink)?;
-    let recovered: Vec<Recovered> = pending
-        .iter()
-        // What was not read cannot be compared; it stays in doubt for a run that reads it.
-        .filter(|intent| world.read.contains(&intent.change.kind))
-        .map(|intent| Recovered {
-            run: intent.run,
-            place: intent.place,
-            landed: landed(intent, world, context),
-        })
-        .collect();
+    let mut late: BTreeMap<i64, bool> = BTreeMap::new();
+    let mut recovered = Vec::new();
+    // What was not read cannot be compared; it stays in doubt for a run that reads it.
+    for intent in pending.iter().filter(|intent| world.read.contains(&intent.change.kind)) {
+        let may_come = match late.get(&intent.run) {
+            Some(known) => *known,
+            None => {
+                let killed = store.run(intent.run)?.filter(|run| run.ended.is_none());
+                let recent = |run: Run| now.duration_since(run.start.started) < LATEST;
+                let may_come =
+                    matches!(context.sink, Sink::NetBox(..)) && killed.is_some_and(recent);
+                *late.entry(intent.run).or_insert(may_come)
+            }
+        };
+        let landed = landed(intent, world, context);
+        let decided = !may_come || is_whole(intent, &landed);
+        let found =
+            matches!(&landed, Landed::Stands { fields, .. } if fields.iter().next().is_some());
+        if decided || found {
+            recovered.push(Recovered { run: intent.run, place: intent.place, landed, decided });
+        }
+    }
     if !recovered.is_empty() {
         store.recover(&sink, &recovered)?;
     }
     Ok(())
+}
+
+/// Whether everything stands that was intended.
+fn is_whole(intent: &PendingIntent, landed: &Landed) -> bool {
+    match landed {
+        Landed::Nothing => false,
+        Landed::Gone => true,
+        Landed::Stands { fields, .. } => {
+            let mut intended = intent.steps.iter().flat_map(|step| &step.fields);
+            intended.all(|field| fields.contains(field))
+        }
+    }
 }
 
 fn landed(intent: &PendingIntent, world: &World, context: &Context) -> Landed {

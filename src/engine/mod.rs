@@ -7,6 +7,7 @@
 mod apply;
 mod draft;
 mod gather;
+mod reach;
 mod recall;
 mod rollback;
 mod sink;
@@ -18,6 +19,7 @@ use crate::store::StoreError;
 pub use apply::{Report, apply, apply_plan};
 pub use draft::{Context, Draft, draft};
 pub use gather::{Asked, Picture, gather, read_files};
+pub use reach::reach;
 pub use rollback::{Undo, undo};
 pub use sink::Sink;
 

@@ -53,7 +53,7 @@ impl Api {
             Err(HttpError::Status { code: 404, .. }) => {
                 return Err(stranger("it answers 404 there"));
             }
-            Err(error) => return Err(refused(error)),
+            Err(error) => return Err(refused(error, self.token_version())),
         };
         let status: Json = answer.json().map_err(|_| stranger("its answer is not JSON"))?;
         let version = status.get("netbox-version").and_then(Json::as_str);
@@ -99,9 +99,9 @@ impl Api {
         self.request(Method::OPTIONS, path, &[]).send().await?.json()
     }
 
-    /// What is sent as `Authorization`.
-    pub(super) fn authorization(&self) -> &SecretString {
-        &self.authorization
+    /// The version of the token.
+    pub(super) fn token_version(&self) -> u8 {
+        if self.authorization.expose_secret().starts_with("Bearer ") { 2 } else { 1 }
     }
 
     /// Writes a list of objects with one request, which is sent once.
@@ -124,9 +124,14 @@ impl Api {
 }
 
 /// At `/api/status/` nothing but the token can be at fault.
-fn refused(error: HttpError) -> NetBoxError {
+fn refused(error: HttpError, token_version: u8) -> NetBoxError {
     match &error {
         HttpError::Status { place, code: 401 | 403, body } => match detail(body) {
+            // NetBox did not even see that there is a token.
+            Some(said) if token_version == 2 && said.contains("not provided") => {
+                let said = "tokens that begin with nbt_ need NetBox 4.5 or newer".to_owned();
+                NetBoxError::Token { place: place.clone(), said }
+            }
             Some(said) => NetBoxError::Token { place: place.clone(), said },
             None => NetBoxError::Http(error),
         },

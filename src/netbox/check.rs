@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use futures::future::try_join_all;
-use secrecy::ExposeSecret;
 use serde_json::Value as Json;
 
 use super::api::Api;
@@ -116,7 +115,6 @@ pub(super) async fn check(api: &Api, policy: &Policy) -> Result<Vec<Diagnostic>,
 }
 
 async fn token(api: &Api) -> Result<Diagnostic, NetBoxError> {
-    let kind = if api.authorization().expose_secret().starts_with("Bearer ") { "2" } else { "1" };
     let user = match api.fetch("authentication-check", &[]).await {
         Ok(answer) => {
             let user: Json = answer.json()?;
@@ -127,7 +125,8 @@ async fn token(api: &Api) -> Result<Diagnostic, NetBoxError> {
         Err(HttpError::Status { code: 404, .. }) => None,
         Err(error) => return Err(error.into()),
     };
-    let message = format!("version {kind}{}, accepted", user.unwrap_or_default());
+    let user = user.unwrap_or_default();
+    let message = format!("version {}{user}, accepted", api.token_version());
     Ok(Diagnostic::note("token", "token", message))
 }
 
@@ -160,12 +159,12 @@ fn permissions(all: &[Rights]) -> Vec<Diagnostic> {
         return vec![Diagnostic::note("permission", "permissions", message)];
     }
     if all.iter().all(|rights| !rights.add && !rights.change) {
-        let reads = if all.iter().any(|rights| rights.view) { "read" } else { "neither read" };
-        let nor = if reads == "read" { "and not" } else { "nor" };
-        let message = format!(
-            "the token may {reads} {nor} write: tick `Write enabled` at the token, and give its \
+        let message = if all.iter().any(|rights| rights.view) {
+            "the token may read and not write: tick `Write enabled` at the token, and give its \
              user the permissions listed below"
-        );
+        } else {
+            "the token may do nothing: give its user the permissions listed below"
+        };
         return vec![Diagnostic::error("permission", "permissions", message)];
     }
     lacking
@@ -279,16 +278,21 @@ fn twins(world: &World) -> Option<Diagnostic> {
     let twins: Vec<String> =
         counts.iter().filter(|(_, count)| **count > 1).map(|(ip, _)| ip.to_string()).collect();
     Some(match twins.first() {
-        None => {
-            Diagnostic::note("uniqueness", "addresses", "none stands twice in the global table")
-        }
+        None => Diagnostic::note(
+            "uniqueness",
+            "addresses",
+            "none stands more than once in the global table",
+        ),
         Some(first) => Diagnostic::warning(
             "uniqueness",
             "addresses",
             format!(
-                "{} stand twice in the global table, {first} among them: set ENFORCE_GLOBAL_UNIQUE \
-                 in NetBox, and decide which of each shall stay",
-                twins.len()
+                "{first}{} more than once in the global table: set ENFORCE_GLOBAL_UNIQUE in NetBox, \
+                 and decide which shall stay",
+                match twins.len() {
+                    1 => " stands".to_owned(),
+                    all => format!(" and {} others stand", all - 1),
+                }
             ),
         ),
     })

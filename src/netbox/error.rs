@@ -85,7 +85,10 @@ impl NetBoxError {
             NetBoxError::Http(HttpError::Unreachable { reason, .. }) => {
                 !matches!(reason, Silence::NoSuchName(_))
             }
-            NetBoxError::Http(error) => matches!(error.code(), Some(429 | 500..=599)),
+            // 501 says that it will never be done.
+            NetBoxError::Http(error) => {
+                matches!(error.code(), Some(429 | 500 | 502..=599))
+            }
             _ => false,
         }
     }

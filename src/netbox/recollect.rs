@@ -99,8 +99,31 @@ impl Words {
                 *value = model.as_str().into();
             }
         }
+        if let Some((protocol, ports)) = record.get("port_mappings").and_then(mapped) {
+            record.insert("protocol".to_owned(), protocol.into());
+            record.insert("ports".to_owned(), ports.into());
+        }
         record
     }
+}
+
+/// The protocol and the ports of a service as 4.7 keeps them: a list within a text, such as
+/// `["tcp/80", "tcp/443"]`. None where there are several protocols.
+fn mapped(mappings: &Json) -> Option<(String, Vec<u64>)> {
+    let all: Vec<String> = match mappings {
+        Json::String(text) => serde_json::from_str(text).ok()?,
+        list => serde_json::from_value(list.clone()).ok()?,
+    };
+    let pairs: Option<Vec<(&str, u64)>> = all
+        .iter()
+        .map(|mapping| {
+            mapping.split_once('/').and_then(|(one, port)| Some((one, port.parse().ok()?)))
+        })
+        .collect();
+    let pairs = pairs?;
+    let protocol = pairs.first()?.0;
+    let one = pairs.iter().all(|(other, _)| *other == protocol);
+    one.then(|| (protocol.to_owned(), pairs.iter().map(|(_, port)| *port).collect()))
 }
 
 /// The kinds by their numbers. The list is short, and knows neither order nor start.
@@ -378,10 +401,10 @@ mod tests {
         };
         let record = serde_json::json!({
             "tags": ["blue", "gone"], "assigned_object_type": 22, "assigned_object_id": 22,
-            "device_type": 22,
+            "device_type": 22, "port_mappings": "[\"tcp/80\", \"tcp/443\"]",
         });
         let Json::Object(record) = record else { unreachable!() };
         let told = Json::Object(words.row(record));
-        insta::assert_snapshot!(told, @r#"{"assigned_object_id":22,"assigned_object_type":"dcim.interface","device_type":22,"tags":[4]}"#);
+        insta::assert_snapshot!(told, @r#"{"assigned_object_id":22,"assigned_object_type":"dcim.interface","device_type":22,"port_mappings":"[\"tcp/80\", \"tcp/443\"]","ports":[80,443],"protocol":"tcp","tags":[4]}"#);
     }
 }

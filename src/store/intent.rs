@@ -46,6 +46,9 @@ pub struct Recovered {
     pub place: usize,
     /// What became of it.
     pub landed: Landed,
+    /// Whether nothing more can come of it. Where the sink may still be at it, it stays
+    /// in doubt.
+    pub decided: bool,
 }
 
 /// What became of a pending intent.
@@ -164,6 +167,7 @@ fn recover(transaction: &Transaction<'_>, sink: i64, entry: &Recovered) -> rusql
             (outcome, Some(*id))
         }
     };
+    let outcome = entry.decided.then_some(outcome);
     let made = change.id.is_none() && id.is_some();
     let settled = match &entry.landed {
         Landed::Stands { fields, .. } => fields.to_text(),
@@ -182,8 +186,11 @@ fn recover(transaction: &Transaction<'_>, sink: i64, entry: &Recovered) -> rusql
             id.map(id_to_sql).transpose()?,
             made,
             settled,
-            because,
+            if entry.decided { because.as_str() } else { "" },
         ])?;
+    if !entry.decided {
+        return Ok(());
+    }
     transaction
         .prepare_cached("DELETE FROM intents WHERE run = ?1 AND place = ?2")?
         .execute(params![entry.run, place_to_sql(entry.place)])?;

@@ -294,8 +294,14 @@ fn what_is_in_doubt_after_a_kill_is_told_and_can_be_taken_out_of_doubt() {
     let recovered: Vec<Recovered> = landed
         .into_iter()
         .enumerate()
-        .map(|(place, landed)| Recovered { run, place, landed })
+        .map(|(place, landed)| Recovered { run, place, landed, decided: true })
         .collect();
+    // As long as the sink may still be at it, what stands is known and the rest in doubt.
+    let open = |place: usize| Recovered { decided: false, ..recovered[place].clone() };
+    store.recover(&sink, &[open(0), open(2)]).unwrap();
+    assert_eq!(store.pending_intents(&sink).unwrap().len(), 4);
+    assert_eq!(store.run(run).unwrap().unwrap().counts.unknown, 4);
+    assert!(store.memory(&sink).unwrap().contains_key(&(Kind::Site, 7)));
     store.recover(&sink, &recovered).unwrap();
     assert!(store.pending_intents(&sink).unwrap().is_empty());
     let ends: Vec<String> = store

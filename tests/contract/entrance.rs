@@ -1,6 +1,7 @@
 //! Who is let in, what is said to those who are not, and what the server tells of itself.
 
-use crate::server::{authorization, everywhere, says};
+use crate::netbox::authorization;
+use crate::server::{everywhere, says};
 use serde_json::json;
 
 const MISSING: &str = "Authentication credentials were not provided.";
@@ -73,14 +74,15 @@ fn a_token_for_reading_reads_and_is_refused_to_write_like_a_missing_permission()
 fn options_tell_without_writing_whether_a_token_may_write() {
     everywhere(|server| {
         let may = server.ask("OPTIONS", "dcim/sites", None, &[]).expect(200);
-        assert!(may["actions"]["POST"]["name"].is_object(), "{may}");
+        assert!(may["actions"]["POST"].is_object() && may["actions"]["PUT"].is_object(), "{may}");
         let Some(token) = &server.read_only else {
             return;
         };
         let token = authorization(token);
         let headers = [("Authorization", token.as_str())];
         let may_not = server.send("OPTIONS", "/api/dcim/sites/", None, &headers).expect(200);
-        assert!(may_not["actions"]["POST"].is_null(), "{may_not}");
+        let may_not = &may_not["actions"];
+        assert!(may_not["POST"].is_null() && may_not["PUT"].is_null(), "{may_not}");
     });
 }
 

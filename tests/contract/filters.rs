@@ -177,6 +177,21 @@ fn prefixes_are_found_by_themselves_and_by_what_they_hold() {
 }
 
 #[test]
+fn ranges_are_found_by_their_first_address() {
+    everywhere(|server| {
+        let vrf = vrf(server);
+        let body = json!({
+            "start_address": "10.9.0.10/24", "end_address": "10.9.0.20/24", "vrf": vrf,
+        });
+        let range = server.made("ipam/ip-ranges", body);
+        let found = |query: &str| found(server, &format!("ipam/ip-ranges?vrf_id={vrf}&{query}"));
+        assert_eq!(found("start_address=10.9.0.10"), [range]);
+        assert_eq!(found("start_address=10.9.0.11&start_address=10.9.0.10/24"), [range]);
+        assert_eq!(found("start_address=10.9.0.10/25"), Vec::<u64>::new());
+    });
+}
+
+#[test]
 fn vlans_are_found_by_number_group_and_site() {
     everywhere(|server| {
         let ground = Ground::of(server);

@@ -174,6 +174,28 @@ fn a_service_belongs_to_a_device_or_machine_in_the_words_of_the_version() {
 }
 
 #[test]
+fn a_services_protocol_and_ports_are_written_with_no_more_than_their_fields_chosen() {
+    everywhere(|server| {
+        let device = Ground::of(server).made(server, "host");
+        let parents = parent(server, device);
+        let names: Vec<&str> = parents.as_object().unwrap().keys().map(String::as_str).collect();
+        let mut body = json!({"name": "web", "protocol": "tcp", "ports": [80, 443]});
+        body.as_object_mut().unwrap().extend(parents.as_object().unwrap().clone());
+        let place = format!("ipam/services?fields=id,name,{}", names.join(","));
+        let made = server.post(&format!("{place},protocol,ports"), &json!([body])).expect(201);
+        let service = id(&made[0]);
+        let changed = json!([{"id": service, "ports": [81]}]);
+        server.patch("ipam/services?fields=id,description", &changed).expect(200);
+        assert_eq!(server.object("ipam/services", service)["ports"], json!([80, 443]));
+        server.patch("ipam/services?fields=id,ports", &changed).expect(200);
+        let stands = server.object("ipam/services", service);
+        assert_eq!(stands["ports"], json!([81]));
+        assert_eq!(stands["protocol"]["value"], "tcp");
+        server.post(&place, &json!([body])).expect(400);
+    });
+}
+
+#[test]
 fn a_service_has_ports_that_can_be() {
     everywhere(|server| {
         let device = Ground::of(server).made(server, "host");

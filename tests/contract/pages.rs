@@ -72,29 +72,25 @@ fn a_list_goes_on_by_id_since_4_6() {
 #[test]
 fn a_page_has_at_most_a_thousand_objects() {
     everywhere(|server| {
-        let stem = server.name("many");
-        let tags: Vec<Value> = (0..1001)
-            .map(|number| {
-                let name = format!("{stem}-{number}");
-                json!({"name": name, "slug": name})
-            })
-            .collect();
+        let name = server.name("many");
+        let group = server.made("ipam/vlan-groups", json!({"name": name, "slug": name}));
+        let vlan = |vid: usize| json!({"vid": vid, "name": vid.to_string(), "group": group});
+        let vlans: Vec<Value> = (1..=1001).map(vlan).collect();
         let mut ids = Vec::new();
-        for some in tags.chunks(100) {
-            let made = server.post_unseen("extras/tags?fields=id,name,slug", &json!(some));
-            ids.extend(
-                made.expect(201).as_array().unwrap().iter().map(|tag| json!({"id": id(tag)})),
-            );
+        for some in vlans.chunks(200) {
+            let made = server.post_unseen("ipam/vlans?fields=id,vid,name,group", &json!(some));
+            let made = made.expect(201);
+            ids.extend(made.as_array().unwrap().iter().map(|vlan| json!({"id": id(vlan)})));
         }
         for limit in ["0", "5000"] {
-            let place = format!("extras/tags?name__isw={stem}&limit={limit}&fields=id");
+            let place = format!("ipam/vlans?group_id={group}&limit={limit}&fields=id");
             let page = server.get(&place).expect(200);
             assert_eq!(page["count"], 1001);
             assert_eq!(page["results"].as_array().unwrap().len(), 1000);
             assert!(page["next"].is_string());
         }
         for some in ids.chunks(100) {
-            server.delete("extras/tags", Some(&json!(some))).expect(204);
+            server.delete("ipam/vlans", Some(&json!(some))).expect(204);
         }
     });
 }

@@ -1,7 +1,7 @@
 //! The NetBox that the contract is held against, and what a test does with it:
 //! requests with whatever they come to, objects that are gone when the test ends.
 
-use crate::netbox::{Options, StandIn, TOKEN, Token, Version};
+use crate::netbox::{Options, StandIn, TOKEN, Token, Version, authorization, named};
 use reqwest::header::{AUTHORIZATION, HeaderMap};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ static NAMES: AtomicU32 = AtomicU32::new(0);
 /// Holds a behaviour against the NetBox that the environment names, or else against the
 /// stand-in in every version.
 pub(crate) fn everywhere(test: impl Fn(&Server)) {
-    let Ok(url) = std::env::var("NETBOX_URL") else {
+    let Some(real) = named() else {
         for version in Version::ALL {
             let mut options = Options::new(version);
             options.tokens.push(Token::v1(READ_ONLY, "reader").read_only());
@@ -34,10 +34,8 @@ pub(crate) fn everywhere(test: impl Fn(&Server)) {
         }
         return;
     };
-    let token = std::env::var("NETBOX_TOKEN").expect("NETBOX_URL needs a NETBOX_TOKEN beside it");
-    let reading = std::env::var("NETBOX_READ_ONLY_TOKEN").ok();
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    test(&Server::new(url.trim_end_matches('/').to_owned(), token, reading));
+    test(&Server::new(real.url.clone(), real.token.clone(), real.read_only.clone()));
     drop(turn);
 }
 
@@ -93,7 +91,7 @@ impl Server {
             .redirect(reqwest::redirect::Policy::none())
             // A connection that the server closes for idleness is no matter of these tests.
             .pool_max_idle_per_host(0)
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_secs(120))
             .build()
             .unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -308,11 +306,6 @@ impl Drop for Server {
 }
 
 const JSON: &str = "application/json";
-
-/// The header that a token is sent in.
-pub(crate) fn authorization(token: &str) -> String {
-    if token.starts_with("nbt_") { format!("Bearer {token}") } else { format!("Token {token}") }
-}
 
 /// The id of an object.
 #[track_caller]

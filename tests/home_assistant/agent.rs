@@ -51,11 +51,17 @@ pub(crate) fn lines(harvest: &Harvest) -> String {
 /// An agent whose only source is a Home Assistant.
 pub(crate) struct Agent {
     home: tempfile::TempDir,
+    name: String,
 }
 
 impl Agent {
     pub(crate) fn new(url: &str, token: &str, extra: &str) -> Self {
-        let agent = Agent { home: tempfile::tempdir().unwrap() };
+        Agent::tagged("test", url, token, extra)
+    }
+
+    /// One whose name and tag are these.
+    pub(crate) fn tagged(name: &str, url: &str, token: &str, extra: &str) -> Self {
+        let agent = Agent { home: tempfile::tempdir().unwrap(), name: name.to_owned() };
         agent.configure(url, token, extra);
         agent
     }
@@ -63,7 +69,8 @@ impl Agent {
     /// Leads the agent elsewhere; what it remembers stays.
     pub(crate) fn configure(&self, url: &str, token: &str, extra: &str) {
         let text = format!(
-            "[agent]\nname = \"test\"\nstate_dir = {:?}\n[[source]]\nkind = \"home_assistant\"\nname = \"ha\"\nurl = \"{url}\"\ntoken = \"{token}\"\n{extra}",
+            "[agent]\nname = \"{0}\"\ntag = \"{0}\"\nstate_dir = {1:?}\n[[source]]\nkind = \"home_assistant\"\nname = \"ha\"\nurl = \"{url}\"\ntoken = \"{token}\"\n{extra}",
+            self.name,
             self.path("state"),
         );
         std::fs::write(self.path("agent.toml"), text).unwrap();
@@ -75,16 +82,28 @@ impl Agent {
 
     /// Runs the agent, which must end so; gives what it printed.
     pub(crate) async fn run(&self, arguments: &[&str], code: i32) -> String {
+        let (ended, out, err) = self.end(arguments).await;
+        assert_eq!(ended, Some(code), "{arguments:?}\n{out}\n{err}");
+        out
+    }
+
+    /// Everything that the agent tells, however it ends.
+    pub(crate) async fn told(&self, arguments: &[&str]) -> String {
+        let (_, out, err) = self.end(arguments).await;
+        format!("{out}{err}")
+    }
+
+    async fn end(&self, arguments: &[&str]) -> (Option<i32>, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_netbox-agent"));
         command.arg("--config").arg(self.path("agent.toml")).args(arguments);
-        command.env_clear().stdin(Stdio::null());
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.stdin(Stdio::null());
         // The stand-in lives in this process and must go on.
         let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let (out, err) = (text(output.stdout), text(output.stderr));
-        assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{out}\n{err}");
         assert!(!out.contains("panicked") && !err.contains("panicked"), "{err}");
-        out
+        (output.status.code(), out, err)
     }
 
     /// Syncs; the second time nothing must be left to do.

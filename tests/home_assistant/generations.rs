@@ -17,7 +17,8 @@ fn what_is(host: &Json) -> String {
 
 /// Of every host: what it is, and what stands of it.
 fn by_hardware(inventory: &Json) -> BTreeMap<String, Vec<String>> {
-    const KEYS: [&str; 6] = ["kind", "manufacturer", "model", "serial", "platform", "location"];
+    const KEYS: [&str; 7] =
+        ["kind", "role", "manufacturer", "model", "serial", "platform", "location"];
     let hosts = inventory["hosts"].as_array().unwrap();
     let text = |host: &Json, key: &str| host[key].as_str().unwrap_or("-").to_owned();
     hosts

@@ -5,6 +5,9 @@
 
 mod agent;
 mod generations;
+mod house;
+mod itself;
+mod netbox;
 mod person;
 mod real;
 mod server;

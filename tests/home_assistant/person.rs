@@ -14,6 +14,19 @@ pub(crate) struct Person {
 
 impl Person {
     pub(crate) async fn new(url: &str, token: &str) -> Self {
+        let mut person = Self::at_the_door(url, token).await;
+        assert_eq!(person.hear().await["type"], "auth_ok");
+        person
+    }
+
+    /// Tries a token that is refused, and waits until the other side has dealt with that.
+    pub(crate) async fn refused(url: &str, token: &str) {
+        let mut person = Self::at_the_door(url, token).await;
+        assert_eq!(person.hear().await["type"], "auth_invalid");
+        while let Some(Ok(_)) = person.socket.next().await {}
+    }
+
+    async fn at_the_door(url: &str, token: &str) -> Self {
         let place = url.strip_prefix("http://").unwrap();
         let stream = TcpStream::connect(place).await.unwrap();
         let (socket, _) =
@@ -21,7 +34,6 @@ impl Person {
         let mut person = Person { socket, last: 0 };
         assert_eq!(person.hear().await["type"], "auth_required");
         person.say(json!({ "type": "auth", "access_token": token })).await;
-        assert_eq!(person.hear().await["type"], "auth_ok");
         person
     }
 

@@ -181,6 +181,16 @@ impl Server {
         }
     }
 
+    /// Waits until this stands in its log.
+    pub(crate) async fn logs(&self, text: &str) {
+        let log = self.home.path().join("log");
+        let until = Instant::now() + PATIENCE;
+        while !fs::read_to_string(&log).unwrap().contains(text) {
+            assert!(Instant::now() < until, "`{text}` is not in its log");
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

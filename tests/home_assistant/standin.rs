@@ -192,7 +192,9 @@ async fn converse(stream: TcpStream, script: &Script, seen: &Mutex<Seen>) -> boo
             }
             !std::mem::replace(&mut last, id).ge(&id)
         };
-        let known = script.answers.get(&command).cloned();
+        // The Supervisor is asked many things by one command.
+        let endpoint = question["endpoint"].as_str().unwrap_or_default();
+        let known = script.answers.get(&format!("{command}{endpoint}")).cloned();
         let mut reply = known.unwrap_or(Reply::Error("unknown_command"));
         if !asked {
             reply = Reply::Error("id_reuse");

@@ -14,6 +14,7 @@ pub(crate) struct Wire {
     /// Told once the wire holds what the server says: now the server can go.
     pub(crate) held: Arc<Notify>,
     passed: Arc<AtomicUsize>,
+    connections: Arc<AtomicUsize>,
     task: JoinHandle<()>,
 }
 
@@ -31,9 +32,12 @@ impl Wire {
         let port = listener.local_addr().unwrap().port();
         let held = Arc::new(Notify::new());
         let passed = Arc::new(AtomicUsize::new(0));
+        let connections = Arc::new(AtomicUsize::new(0));
         let (told, count) = (Arc::clone(&held), Arc::clone(&passed));
+        let opened = Arc::clone(&connections);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
+                opened.fetch_add(1, Ordering::SeqCst);
                 if let Ok(server) = TcpStream::connect(("127.0.0.1", to)).await {
                     tokio::spawn(relay(
                         client,
@@ -45,12 +49,17 @@ impl Wire {
                 }
             }
         });
-        Wire { port, held, passed, task }
+        Wire { port, held, passed, connections, task }
     }
 
     /// How many bytes of the server came through until now.
     pub(crate) fn passed(&self) -> usize {
         self.passed.load(Ordering::SeqCst)
+    }
+
+    /// How often a client came.
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
     }
 
     pub(crate) fn url(&self) -> String {

@@ -212,7 +212,7 @@ pub(crate) fn landed(world: &World, intent: &PendingIntent) -> Recovered {
         });
         Landed::Stands { id: live.id, fields: as_sent.collect() }
     });
-    Recovered { run: intent.run, place: intent.place, landed }
+    Recovered { run: intent.run, place: intent.place, landed, decided: true }
 }
 
 pub(crate) fn start() -> RunStart {

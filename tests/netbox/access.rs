@@ -30,12 +30,6 @@ pub(crate) enum Permissions {
 }
 
 impl Permissions {
-    /// Only to read objects of some content types.
-    pub(crate) fn viewing(labels: &[&str]) -> Self {
-        let view = BTreeSet::from([Act::View]);
-        Permissions::Only(labels.iter().map(|label| ((*label).to_owned(), view.clone())).collect())
-    }
-
     /// Whether something may be done with objects of a content type.
     pub(crate) fn allow(&self, label: &str, act: Act) -> bool {
         match self {

@@ -107,7 +107,7 @@ fn place(version: Version, path: &str) -> Place {
             return Place::Row(table, id.to_owned());
         }
     }
-    if UNKEPT_PLACES.iter().any(|place| path.starts_with(place)) {
+    if UNKEPT_PLACES.split(' ').any(|place| path.starts_with(place)) {
         Place::Unkept
     } else {
         Place::Nothing

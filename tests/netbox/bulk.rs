@@ -141,7 +141,6 @@ fn create_each(
 fn told(store: &Store, refusal: Refusal) -> Result<Errors, Failed> {
     match refusal {
         Refusal::Invalid(errors) => Ok(errors),
-        Refusal::Said(what) => Ok(wrong("__all__", what)),
         other => Err(Failed::because(store, &other)),
     }
 }

@@ -1,12 +1,10 @@
 //! What goes wrong on purpose: answers that a proxy gives, cut connections, delays,
 //! a server that is too slow or takes too little at once. All by a seed.
 
-use serde::Deserialize;
 use std::time::Duration;
 
 /// Which requests a fault is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum On {
     /// Those that read and those that write.
     #[default]
@@ -18,8 +16,7 @@ pub(crate) enum On {
 }
 
 /// What happens.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum What {
     /// An answer comes from elsewhere and nothing is done: 429, 502, 503, 504.
     Answer {
@@ -47,23 +44,16 @@ pub(crate) enum What {
 }
 
 /// Something that goes wrong with some requests.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Fault {
     /// What happens.
     pub(crate) what: What,
     /// To which requests.
-    #[serde(default)]
     pub(crate) on: On,
     /// To how many of them, between 0 and 1.
-    #[serde(default = "always")]
     pub(crate) share: f64,
     /// How often at most.
-    #[serde(default)]
     pub(crate) times: Option<u32>,
-}
-
-fn always() -> f64 {
-    1.0
 }
 
 impl Fault {
@@ -92,8 +82,7 @@ impl Fault {
 }
 
 /// Everything that goes wrong.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Faults {
     /// Where chance begins.
     pub(crate) seed: u64,

@@ -100,8 +100,8 @@ fn unkept(version: Version, kind: Kind, base: &str, lookup: &str) -> Result<(), 
     if field.is_some_and(|field| matches!(field.shape, Shape::Unkept(_))) {
         return Err(Refusal::Unkept(format!("the filter `{base}`")));
     }
-    let anywhere = UNKEPT_ANYWHERE.contains(&base) && !other;
-    if anywhere || def.unkept_filters.contains(&base) {
+    let among = |words: &str| words.split(' ').any(|word| word == base);
+    if among(def.unkept_filters) || (among(UNKEPT_ANYWHERE) && !other) {
         return Err(Refusal::Unkept(format!("the filter `{base}`")));
     }
     if matches!(lookup, "regex" | "iregex" | "any") {
@@ -506,7 +506,7 @@ fn searched(view: &View<'_>, object: &Object, values: &[String]) -> bool {
                 let own = address.and_then(|address| net_of(address, "address"));
                 return own.is_some_and(|own| net.is_some_and(|net| net.ip == own.ip));
             }
-            Some(Shape::Int(..)) => return object.value(field).to_string() == wanted,
+            Some(Shape::Int(..)) => return python::plain(object.value(field)) == wanted,
             Some(Shape::Address) if object.kind == Kind::IpAddress => {
                 return object.text(field).to_lowercase().starts_with(&wanted);
             }

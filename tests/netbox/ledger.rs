@@ -1,11 +1,10 @@
 //! What was asked of the stand-in: how often by which method, and each write.
 
-use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A request that wrote, or tried to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Write {
     /// Its method.
     pub(crate) method: String,
@@ -25,7 +24,7 @@ impl Write {
 }
 
 /// What was asked so far.
-#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Ledger {
     /// How many requests came by each method.
     pub(crate) methods: BTreeMap<String, usize>,

@@ -10,11 +10,12 @@
 //! |---|---|
 //! | `kinds`, `model` | the table of kinds: fields, uniqueness, order, filters |
 //! | `checks` | the rules that a table cannot tell |
-//! | `store`, `changes`, `clock`, `keep` | objects, change log, time, and both on disk |
+//! | `store`, `changes`, `clock` | objects, change log, time |
 //! | `parse`, `references`, `custom`, `write`, `delete`, `bulk` | from a body to objects |
 //! | `query`, `filter`, `order`, `view`, `records`, `describe` | from objects to a body |
 //! | `access`, `refusal`, `api` | who may, what is refused, what leads where |
 //! | `serve`, `faults`, `ledger` | the wire, what goes wrong on purpose, what was asked |
+//! | `named` | the real NetBox that tests use instead where the environment names one |
 
 #![expect(
     clippy::allow_attributes,
@@ -35,10 +36,10 @@ mod delete;
 mod describe;
 mod faults;
 mod filter;
-mod keep;
 mod kinds;
 mod ledger;
 mod model;
+mod named;
 mod order;
 mod parse;
 mod python;
@@ -57,14 +58,14 @@ pub(crate) use access::{Act, Permissions, Token};
 #[allow(unused_imports, reason = "every test uses its own part")]
 pub(crate) use faults::{Fault, Faults, On, What};
 pub(crate) use ledger::Ledger;
+#[allow(unused_imports, reason = "every test uses its own part")]
+pub(crate) use named::{Named, authorization, named};
 pub(crate) use version::Version;
 
 use answer::{Body, Request};
-use keep::Keep;
 use serde_json::Value;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -86,20 +87,12 @@ pub(crate) struct Options {
     pub(crate) tokens: Vec<Token>,
     /// After how long it closes a connection that is not used; gunicorn does after two seconds.
     pub(crate) idle: Option<Duration>,
-    /// The file that keeps its objects beyond its end.
-    pub(crate) file: Option<PathBuf>,
 }
 
 impl Options {
     /// A stand-in for a version, on a free port, with one token that may do everything.
     pub(crate) fn new(version: Version) -> Self {
-        Options {
-            version,
-            port: 0,
-            tokens: vec![Token::v1(TOKEN, "admin")],
-            idle: None,
-            file: None,
-        }
+        Options { version, port: 0, tokens: vec![Token::v1(TOKEN, "admin")], idle: None }
     }
 }
 
@@ -110,7 +103,6 @@ pub(crate) struct State {
     tokens: Vec<Token>,
     faults: Faults,
     ledger: Ledger,
-    keep: Option<Keep>,
 }
 
 /// What its connections share.
@@ -150,18 +142,12 @@ impl StandIn {
 
     /// Starts a stand-in.
     pub(crate) fn with(options: Options) -> io::Result<Self> {
-        let mut store = Store::new(options.version);
-        let keep = match &options.file {
-            Some(path) => Some(Keep::open(path, &mut store)?),
-            None => None,
-        };
         let inner = Arc::new(Inner {
             state: Mutex::new(State {
-                store,
+                store: Store::new(options.version),
                 tokens: options.tokens,
                 faults: Faults::default(),
                 ledger: Ledger::default(),
-                keep,
             }),
             idle: options.idle,
         });
@@ -217,11 +203,6 @@ impl StandIn {
     /// Its address, without a path.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
-    }
-
-    /// The version that it stands in for.
-    pub(crate) fn version(&self) -> Version {
-        self.inner.state().store.version
     }
 
     /// Lets things go wrong from now on, in place of what went wrong before.

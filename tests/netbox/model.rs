@@ -71,8 +71,9 @@ pub(crate) struct KindDef {
     pub(crate) sequential: bool,
     /// Filters beyond those that the fields give.
     pub(crate) filters: &'static [Filter],
-    /// Filters that NetBox has and this stand-in does not: answered 501, never ignored.
-    pub(crate) unkept_filters: &'static [&'static str],
+    /// Filters that NetBox has and this stand-in does not, parted by blanks: answered 501,
+    /// never ignored.
+    pub(crate) unkept_filters: &'static str,
 }
 
 impl KindDef {

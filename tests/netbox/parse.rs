@@ -85,11 +85,9 @@ impl Reading<'_> {
         let mut errors = Errors::new();
         let def = self.kind.def();
         for field in def.fields(self.store.version) {
-            // What follows from other fields is kept whatever the request restricts itself to.
-            let follows = field.name == "port_mappings"
-                && self.choose.takes(self.kind, "protocol")
-                && self.choose.takes(self.kind, "ports");
-            if !follows && !self.choose.takes(self.kind, field.name) {
+            // Of port mappings it was seen to before (`checks::translated`).
+            let mappings = matches!(field.shape, Shape::PortMappings);
+            if !mappings && !self.choose.takes(self.kind, field.name) {
                 continue;
             }
             if let Shape::Unkept(kept) = field.shape {

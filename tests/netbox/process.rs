@@ -1,14 +1,13 @@
-//! The stand-in as a process of its own, to try things by hand and for tests that
-//! kill it: `netbox-standin [--version 4.6] [--port 8000] [--token TOKEN] [--read-only TOKEN]
-//! [--file PATH] [--idle SECONDS]`. It prints its address in one line and serves until it is
-//! ended. Without `--token` it takes `0123456789abcdef0123456789abcdef01234567`; since 4.6 the
-//! same as `nbt_standInKey01.0123456789abcdef0123456789abcdef01234567` too.
+//! The stand-in as a process of its own, to try things by hand: `netbox-standin
+//! [--version 4.6] [--port 8000] [--token TOKEN] [--read-only TOKEN] [--idle SECONDS]`.
+//! It prints its address in one line and serves until it is ended. Without `--token` it
+//! takes `0123456789abcdef0123456789abcdef01234567`; since 4.6 the same as
+//! `nbt_standInKey01.0123456789abcdef0123456789abcdef01234567` too.
 
 #[path = "mod.rs"]
 mod netbox;
 
 use netbox::{Options, StandIn, Token, Version};
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -43,11 +42,10 @@ fn options(mut words: impl Iterator<Item = String>) -> Result<Options, String> {
             "--port" => options.port = number(&word, &value)?,
             "--token" => options.tokens = vec![Token::v1(&value, "admin")],
             "--read-only" => options.tokens.push(Token::v1(&value, "reader").read_only()),
-            "--file" => options.file = Some(PathBuf::from(value)),
             "--idle" => options.idle = Some(Duration::from_secs(number(&word, &value)?)),
             _ => {
                 return Err(format!(
-                    "cannot read `{word}`: there are --version, --port, --token, --read-only, --file and --idle"
+                    "cannot read `{word}`: there are --version, --port, --token, --read-only and --idle"
                 ));
             }
         }

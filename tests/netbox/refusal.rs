@@ -29,8 +29,6 @@ pub(crate) fn add(errors: &mut Errors, field: &str, what: impl Into<String>) {
 pub(crate) enum Refusal {
     /// 400: fields are wrong.
     Invalid(Errors),
-    /// 400: told as `detail`.
-    Said(String),
     /// 500: the database found two objects that must not be alike.
     Clash {
         /// The constraint.
@@ -61,7 +59,7 @@ impl Refusal {
     /// The status it is answered with.
     pub(crate) fn status(&self) -> u16 {
         match self {
-            Refusal::Invalid(_) | Refusal::Said(_) => 400,
+            Refusal::Invalid(_) => 400,
             Refusal::Clash { .. } | Refusal::Crash { .. } => 500,
             Refusal::Needed(_) => 409,
             Refusal::Missing(_) => 404,
@@ -83,7 +81,6 @@ impl Refusal {
     pub(crate) fn body(&self, version: Version) -> Value {
         match self {
             Refusal::Invalid(errors) => Value::Object(errors.clone()),
-            Refusal::Said(what) => json!({"detail": what}),
             Refusal::Clash { constraint, detail } => crash(
                 version,
                 &format!(

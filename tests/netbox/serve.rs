@@ -1,10 +1,9 @@
-//! The stand-in on the wire: connections, what is too long, what is cut, what
-//! waits, and what is asked of the stand-in itself under `/standin/`.
+//! The stand-in on the wire: connections, what is too long, what is cut, what waits.
 
 use super::Inner;
 use super::answer::{Answer, Body, Request};
 use super::api;
-use super::faults::{Faults, What};
+use super::faults::What;
 use super::ledger::Write;
 use super::refusal::crash;
 use bytes::Bytes;
@@ -14,7 +13,7 @@ use hyper::header::{HeaderMap, HeaderName};
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -116,9 +115,6 @@ async fn answered(request: hyper::Request<Incoming>, inner: &Inner) -> Answered 
     }
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let request = read(&parts.headers, &method, &target, body.to_vec());
-    if let Some(answer) = own(&request, inner) {
-        return Ok(respond(&method, answer));
-    }
     let (answer, waits) = struck(&request, &target, inner);
     tokio::time::sleep(waits).await;
     answer.map(|answer| respond(&method, answer))
@@ -197,13 +193,10 @@ fn struck(request: &Request, target: &str, inner: &Inner) -> (Result<Answer, io:
 }
 
 impl super::State {
-    /// NetBox's answer to a request; what it wrote is kept.
+    /// NetBox's answer to a request.
     pub(crate) fn handle(&mut self, request: &Request) -> Answer {
         let answer = api::answer(&mut self.store, &self.tokens, request);
-        let touched = self.store.commit();
-        if let Some(keep) = &mut self.keep {
-            keep.write(&self.store, &touched).expect("the stand-in's file can be written");
-        }
+        self.store.commit();
         answer
     }
 }
@@ -233,29 +226,6 @@ fn too_long(line: usize) -> Response<Full<Bytes>> {
         body: Body::Html(text),
     };
     respond("GET", answer)
-}
-
-/// What is asked of the stand-in itself.
-fn own(request: &Request, inner: &Inner) -> Option<Answer> {
-    let path = request.path.strip_prefix("/standin/")?;
-    let mut state = inner.state();
-    Some(match (request.method.as_str(), path) {
-        ("GET", "ledger") => Answer::json(200, json!(state.ledger)),
-        ("DELETE", "ledger") => {
-            state.ledger = super::Ledger::default();
-            Answer::empty(204)
-        }
-        ("PUT", "faults") => match serde_json::from_slice::<Faults>(&request.body) {
-            Ok(faults) => {
-                state.faults = faults;
-                Answer::empty(204)
-            }
-            Err(error) => Answer::detail(400, format!("cannot read the faults: {error}")),
-        },
-        _ => {
-            Answer::detail(404, "there are GET and DELETE /standin/ledger and PUT /standin/faults")
-        }
-    })
 }
 
 fn respond(method: &str, answer: Answer) -> Response<Full<Bytes>> {

@@ -78,8 +78,6 @@ pub(crate) struct Link {
 enum Step {
     Row(Kind, u64, Option<Arc<Object>>),
     Change,
-    /// A change of the log was overwritten.
-    Amended(usize, Value),
 }
 
 /// A place in the undo list.
@@ -132,11 +130,6 @@ impl Store {
         self.rows.get(&kind).into_iter().flat_map(|rows| rows.values().map(AsRef::as_ref))
     }
 
-    /// How many objects a kind has.
-    pub(crate) fn len(&self, kind: Kind) -> usize {
-        self.rows.get(&kind).map_or(0, BTreeMap::len)
-    }
-
     /// The next id of a kind. Like a database's sequence it is used up even when what took it is undone.
     pub(crate) fn take_id(&mut self, kind: Kind) -> u64 {
         let next = self.next.entry(kind).or_insert(1);
@@ -174,12 +167,6 @@ impl Store {
         self.steps.push(Step::Change);
     }
 
-    /// Overwrites what an entry of the change log tells of the time after it.
-    pub(crate) fn amend(&mut self, at: usize, after: Value) {
-        let before = std::mem::replace(&mut self.changes[at].after, after);
-        self.steps.push(Step::Amended(at, before));
-    }
-
     /// Where a transaction, or a part of one, begins.
     pub(crate) fn savepoint(&self) -> Savepoint {
         Savepoint(self.steps.len())
@@ -193,21 +180,14 @@ impl Store {
                 Some(Step::Change) => {
                     self.changes.pop();
                 }
-                Some(Step::Amended(at, before)) => self.changes[at].after = before,
                 None => {}
             }
         }
     }
 
-    /// Ends a transaction: tells the rows that it touched and forgets how to undo it.
-    pub(crate) fn commit(&mut self) -> BTreeSet<(Kind, u64)> {
-        self.steps
-            .drain(..)
-            .filter_map(|step| match step {
-                Step::Row(kind, id, _) => Some((kind, id)),
-                _ => None,
-            })
-            .collect()
+    /// Ends a transaction: forgets how to undo it.
+    pub(crate) fn commit(&mut self) {
+        self.steps.clear();
     }
 
     fn restore(&mut self, kind: Kind, id: u64, before: Option<Arc<Object>>) {

@@ -40,7 +40,7 @@ pub(crate) fn draft(
     data: &Value,
     manner: Manner<'_>,
 ) -> Result<Draft, Refusal> {
-    let data = checks::translated(store, kind, old, data)?;
+    let data = checks::translated(store, kind, old, data, manner.choose)?;
     let reading = Reading {
         store,
         kind,

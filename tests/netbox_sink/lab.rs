@@ -15,6 +15,8 @@ use netbox_agent::netbox::NetBox;
 use netbox_agent::progress::Silent;
 use tokio_util::sync::CancellationToken;
 
+use crate::netbox::{StandIn, TOKEN, Version};
+
 /// Where a NetBox is.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
@@ -23,10 +25,21 @@ pub(crate) struct Place {
 }
 
 /// The NetBox that the environment names.
-pub(crate) fn named() -> Option<Place> {
+fn named() -> Option<Place> {
     let url = std::env::var("NETBOX_URL").ok()?;
     let token = std::env::var("NETBOX_TOKEN").ok()?;
     Some(Place { url, token })
+}
+
+/// Does the same on the NetBox that the environment names, or on every stand-in.
+pub(crate) async fn everywhere(test: impl AsyncFn(Place)) {
+    if let Some(place) = named() {
+        return test(place).await;
+    }
+    for version in Version::ALL {
+        let standin = StandIn::start(version);
+        test(Place { url: standin.url(), token: TOKEN.to_owned() }).await;
+    }
 }
 
 /// How to reach it.
@@ -131,9 +144,4 @@ pub(crate) fn unique() -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     format!("t{:x}{count:x}", now.as_micros() % 0xff_ffff_ffff)
-}
-
-/// Says that a test cannot run.
-pub(crate) fn skip() {
-    eprintln!("skipped: NETBOX_URL and NETBOX_TOKEN name no NetBox");
 }

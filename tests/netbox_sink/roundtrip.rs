@@ -9,7 +9,7 @@ use netbox_agent::domain::value::{Decimal, Value};
 use netbox_agent::domain::world::World;
 use netbox_agent::netbox::Version;
 
-use crate::lab::{agent, apply_whole, everything, named, skip, unique};
+use crate::lab::{Place, agent, apply_whole, everything, everywhere, unique};
 use crate::plans::{create, key, marked, on, plan, planned, prerequisites, text};
 
 /// One object of each kind, with every field that the version has.
@@ -531,61 +531,68 @@ fn cannot_be_empty(kind: Kind, field: Field) -> bool {
 
 #[tokio::test]
 async fn every_field_of_every_kind_reads_as_it_was_written_and_can_be_emptied() {
-    let Some(place) = named() else { return skip() };
-    let word = unique();
-    let netbox = agent(&place, &word).await;
-    let before = everything(&netbox).await;
-    let changes = one_of_each(&word, netbox.version(), &before);
-    let plan_of_all = plan(changes);
-    let outcomes = apply_whole(&netbox, &plan_of_all).await;
+    everywhere(async |place: Place| {
+        let word = unique();
+        let netbox = agent(&place, &word).await;
+        let before = everything(&netbox).await;
+        let changes = one_of_each(&word, netbox.version(), &before);
+        let plan_of_all = plan(changes);
+        let outcomes = apply_whole(&netbox, &plan_of_all).await;
 
-    let ids: BTreeMap<ObjectKey, u64> = plan_of_all
-        .changes
-        .iter()
-        .zip(&outcomes)
-        .map(|(change, outcome)| (change.key.clone(), outcome.id().unwrap()))
-        .collect();
-    let world = everything(&netbox).await;
-    assert_eq!(world.read, world.supported);
-    let marked: BTreeSet<Kind> =
-        world.supported.iter().copied().filter(|kind| kind.is_marked()).collect();
-    assert_eq!(world.marked, marked);
-
-    for (change, outcome) in plan_of_all.changes.iter().zip(&outcomes) {
-        let Outcome::Applied { id, settled, stamp } = outcome else { unreachable!() };
-        let stands = world.get(change.kind, *id).unwrap();
-        // A cable touches the interfaces that it ends at.
-        let cabled = ["eth1", "far"].contains(&change.label.as_ref());
-        assert!(cabled || stands.stamp == *stamp, "{} {} was touched", change.kind, change.label);
-        for (field, of) in change.fields.iter() {
-            let wanted = resolved(&of.after, &ids);
-            let what = format!("{} {} {field}", change.kind, change.label);
-            assert_eq!(stands.fields.get(field), Some(&wanted), "{what}");
-            assert_eq!(settled.get(field), Some(&wanted), "{what}, as answered");
-        }
-    }
-
-    let mut emptied = Vec::new();
-    for (change, outcome) in plan_of_all.changes.iter().zip(&outcomes) {
-        let stands = world.get(change.kind, outcome.id().unwrap()).unwrap();
-        let empty: Vec<(Field, Value)> = change
-            .fields
+        let ids: BTreeMap<ObjectKey, u64> = plan_of_all
+            .changes
             .iter()
-            .filter(|(field, _)| !cannot_be_empty(change.kind, **field) && !field.is_mark())
-            .map(|(field, _)| (*field, Value::Null))
+            .zip(&outcomes)
+            .map(|(change, outcome)| (change.key.clone(), outcome.id().unwrap()))
             .collect();
-        if !empty.is_empty() {
-            emptied.push(on(Action::Update, stands, &empty));
+        let world = everything(&netbox).await;
+        assert_eq!(world.read, world.supported);
+        let marked: BTreeSet<Kind> =
+            world.supported.iter().copied().filter(|kind| kind.is_marked()).collect();
+        assert_eq!(world.marked, marked);
+
+        for (change, outcome) in plan_of_all.changes.iter().zip(&outcomes) {
+            let Outcome::Applied { id, settled, stamp } = outcome else { unreachable!() };
+            let stands = world.get(change.kind, *id).unwrap();
+            // A cable touches the interfaces that it ends at.
+            let cabled = ["eth1", "far"].contains(&change.label.as_ref());
+            assert!(
+                cabled || stands.stamp == *stamp,
+                "{} {} was touched",
+                change.kind,
+                change.label
+            );
+            for (field, of) in change.fields.iter() {
+                let wanted = resolved(&of.after, &ids);
+                let what = format!("{} {} {field}", change.kind, change.label);
+                assert_eq!(stands.fields.get(field), Some(&wanted), "{what}");
+                assert_eq!(settled.get(field), Some(&wanted), "{what}, as answered");
+            }
         }
-    }
-    let emptied = plan(emptied);
-    apply_whole(&netbox, &emptied).await;
-    let world = everything(&netbox).await;
-    for change in &emptied.changes {
-        let stands = world.get(change.kind, change.id.unwrap()).unwrap();
-        for (field, _) in change.fields.iter() {
-            let value = stands.fields.get(field).unwrap();
-            assert!(value.is_blank(), "{} {} {field}: {value}", change.kind, change.label);
+
+        let mut emptied = Vec::new();
+        for (change, outcome) in plan_of_all.changes.iter().zip(&outcomes) {
+            let stands = world.get(change.kind, outcome.id().unwrap()).unwrap();
+            let empty: Vec<(Field, Value)> = change
+                .fields
+                .iter()
+                .filter(|(field, _)| !cannot_be_empty(change.kind, **field) && !field.is_mark())
+                .map(|(field, _)| (*field, Value::Null))
+                .collect();
+            if !empty.is_empty() {
+                emptied.push(on(Action::Update, stands, &empty));
+            }
         }
-    }
+        let emptied = plan(emptied);
+        apply_whole(&netbox, &emptied).await;
+        let world = everything(&netbox).await;
+        for change in &emptied.changes {
+            let stands = world.get(change.kind, change.id.unwrap()).unwrap();
+            for (field, _) in change.fields.iter() {
+                let value = stands.fields.get(field).unwrap();
+                assert!(value.is_blank(), "{} {} {field}: {value}", change.kind, change.label);
+            }
+        }
+    })
+    .await;
 }

@@ -1,12 +1,15 @@
 //! Finds what a person asks about, by whatever they call it.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use crate::domain::identity::{Identifier, name_key};
 use crate::domain::inventory::MergedHost;
 use crate::domain::mac::MacAddr;
-use crate::domain::object::Kind;
+use crate::domain::matching::{HostObject, owner_of};
+use crate::domain::object::{Field, Kind, ObjectRef};
 use crate::domain::observation::HostAttribute;
+use crate::domain::world::Live;
 use crate::engine::Draft;
 
 /// What can be explained.
@@ -46,6 +49,10 @@ pub(super) fn find(text: &str, draft: &Draft) -> Vec<Thing> {
         found.extend(hosts(draft, |host| host.macs().any(|own| own == mac)).map(Thing::Host));
         let lone = inventory.addresses.iter().enumerate().filter(|(_, lone)| lone.mac == Some(mac));
         found.extend(lone.map(|(place, _)| Thing::Address(place)));
+        if found.is_empty() {
+            found
+                .extend(with_mac(draft, mac).into_iter().map(|(kind, id)| Thing::Object(kind, id)));
+        }
         return found;
     }
     if let Ok(identifier) = text.parse::<Identifier>() {
@@ -74,7 +81,29 @@ pub(super) fn find(text: &str, draft: &Draft) -> Vec<Thing> {
             found.extend(standing(draft, kind, |name| name.eq_ignore_ascii_case(text)));
         }
     }
+    if found.is_empty() {
+        let serial = |live: &&Live| {
+            let known = live.field(Field::Serial).as_text();
+            known.is_some_and(|known| known.trim().eq_ignore_ascii_case(text))
+        };
+        let bearing = draft.world.of(Kind::Device).filter(serial);
+        found.extend(bearing.map(|live| Thing::Object(live.kind, live.id)));
+    }
     found
+}
+
+/// The devices and virtual machines that stand with a MAC address on one of their interfaces.
+fn with_mac(draft: &Draft, mac: MacAddr) -> BTreeSet<HostObject> {
+    let is_it = |live: &&Live| {
+        let known = live.field(Field::MacAddress).as_text();
+        known.and_then(|text| text.parse::<MacAddr>().ok()) == Some(mac)
+    };
+    let world = &draft.world;
+    let objects = world.of(Kind::MacAddress).filter(is_it);
+    let on = objects.filter_map(|live| live.field(Field::AssignedObject).as_ref().cloned());
+    let own = world.of(Kind::Interface).chain(world.of(Kind::VmInterface)).filter(is_it);
+    let own = own.map(|live| ObjectRef::Live(live.kind, live.id));
+    on.chain(own).filter_map(|interface| owner_of(world, &interface)).collect()
 }
 
 fn hosts<'a>(

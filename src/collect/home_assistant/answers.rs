@@ -187,10 +187,12 @@ pub(super) struct State {
     pub attributes: Attributes,
 }
 
-/// The attributes of a tracker. Where somebody is stays where it is.
+/// The attributes of a tracker, and what a sensor measures. Where somebody is stays where
+/// it is.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Attributes {
+    pub device_class: Text,
     pub source_type: Text,
     pub ip: Text,
     pub mac: Text,

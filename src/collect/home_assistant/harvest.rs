@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::clients::{Clients, Sighting, Way};
 use super::gather::{Gap, Told};
 use super::machine::Machine;
-use super::make::{firmware, model, role};
+use super::make::{figures, firmware, model, role};
 use super::places::Places;
 use super::registry::{Entry, Registry, Standing, Thing};
 use super::{Include, addresses};
@@ -42,7 +42,8 @@ pub(super) fn harvest(told: &Told, wishes: &Wishes<'_>, assignment: &Assignment)
         &told.config_entries,
         wishes.include,
     );
-    let clients = Clients::new(told.states.as_deref().unwrap_or_default(), &told.leases);
+    let states = told.states.as_deref().unwrap_or_default();
+    let clients = Clients::new(states, &told.leases);
     let machine = Machine::new(told, wishes.port);
     let urls = addresses::settle(&mut registry, &clients, &machine.addresses);
     let mut desk = Desk {
@@ -50,6 +51,7 @@ pub(super) fn harvest(told: &Told, wishes: &Wishes<'_>, assignment: &Assignment)
         wishes,
         places: Places::new(&told.areas, &told.floors, &told.labels),
         shared: shared_serials(&registry),
+        figures: figures(states),
         registry,
         clients,
         harvest: Harvest::default(),
@@ -95,6 +97,7 @@ struct Desk<'a> {
     wishes: &'a Wishes<'a>,
     places: Places<'a>,
     shared: BTreeSet<(String, String)>,
+    figures: BTreeSet<&'a str>,
     registry: Registry<'a>,
     clients: Clients,
     harvest: Harvest,
@@ -260,7 +263,7 @@ impl Desk<'_> {
     }
 
     fn role(&mut self, thing: &Thing<'_>, base: &Host) {
-        let (role, evidence) = role(thing);
+        let (role, evidence) = role(thing, &self.figures);
         let mut host = base.clone();
         host.facts.text(HostAttribute::Role, role);
         let guessed = role == "IoT";

@@ -1,7 +1,9 @@
 //! What a device is: its model without what does not belong to a model's name, its
 //! firmware's family, and its role.
 
-use super::answers::Entity;
+use std::collections::BTreeSet;
+
+use super::answers::{Entity, State};
 use super::registry::{Entry, Thing};
 use crate::domain::identity::maker_key;
 
@@ -159,15 +161,37 @@ const BY_ENTITY: &[(&str, &str)] = &[
     ("sensor", "Sensor"),
 ];
 
+/// The sensors that tell of their own device and not of the house: how well it is heard,
+/// how full its battery is, since when it runs. Integrations should mark them as
+/// diagnostic, and many do not.
+pub(super) fn figures(states: &[State]) -> BTreeSet<&str> {
+    const OF_ITSELF: [&str; 8] = [
+        "battery",
+        "battery_charging",
+        "connectivity",
+        "problem",
+        "signal_strength",
+        "timestamp",
+        "update",
+        "uptime",
+    ];
+    let of_itself = |state: &&State| {
+        state.attributes.device_class.get().is_some_and(|class| OF_ITSELF.contains(&class))
+    };
+    states.iter().filter(of_itself).filter_map(|state| state.entity_id.get()).collect()
+}
+
 /// What a device is for, and how that is known.
-pub(super) fn role(thing: &Thing<'_>) -> (&'static str, &'static str) {
+pub(super) fn role(thing: &Thing<'_>, figures: &BTreeSet<&str>) -> (&'static str, &'static str) {
     let has = |domain: &str| thing.entries.iter().any(|entry| entry.domains.contains(domain));
     let known = BY_INTEGRATION.iter().find(|(_, domains)| domains.iter().any(|domain| has(domain)));
     if let Some((role, _)) = known {
         return (role, "its integration");
     }
     let entities = || thing.entries.iter().flat_map(|entry| &entry.entities);
-    let found = BY_ENTITY.iter().find(|(domain, _)| entities().any(|entity| is_of(entity, domain)));
+    let found = BY_ENTITY
+        .iter()
+        .find(|(domain, _)| entities().any(|entity| is_of(entity, domain, figures)));
     match found {
         // A hub reports of others; what it measures itself is beside the point.
         Some((_, "Sensor")) | None if thing.is_hub => ("Hub", "devices reached through it"),
@@ -178,12 +202,16 @@ pub(super) fn role(thing: &Thing<'_>) -> (&'static str, &'static str) {
 
 /// Whether an entity of a domain is what its device is for: not a setting, not a figure
 /// about the device itself, not switched off.
-fn is_of(entity: &Entity, domain: &str) -> bool {
-    entity.entity_category.get().is_none()
+fn is_of(entity: &Entity, domain: &str, figures: &BTreeSet<&str>) -> bool {
+    // What is so named is a figure as well, where its state does not say what it is.
+    const NAMED: [&str; 4] = ["_rssi", "_linkquality", "_lqi", "_uptime"];
+    let Some((id, (of, _))) = entity.entity_id.get().and_then(|id| Some((id, id.split_once('.')?)))
+    else {
+        return false;
+    };
+    of == domain
+        && entity.entity_category.get().is_none()
         && entity.disabled_by.get().is_none()
-        && entity
-            .entity_id
-            .get()
-            .and_then(|id| id.split_once('.'))
-            .is_some_and(|(of, _)| of == domain)
+        && !figures.contains(id)
+        && !(of == "sensor" && NAMED.iter().any(|name| id.ends_with(name)))
 }

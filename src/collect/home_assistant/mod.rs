@@ -34,7 +34,7 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use session::{Session, Target};
+use session::{Command, Session, Target};
 
 /// Home Assistant, over its WebSocket with a long-lived access token.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -221,6 +221,15 @@ struct HomeAssistant {
 
 #[async_trait]
 impl Collector for HomeAssistant {
+    async fn check(&self, assignment: &Assignment) -> Option<Result<String, CollectError>> {
+        let mut session = Session::new(&self.target, assignment);
+        let asked = session.ask(&Command::plain("get_config")).await;
+        let version = session.config.as_ref().and_then(|config| config.version.get());
+        let answers = format!("Home Assistant {} answers", version.unwrap_or_default());
+        session.close().await;
+        Some(asked.map(|_| answers).map_err(|end| end.into_error(&self.target)))
+    }
+
     async fn collect(&self, assignment: &Assignment) -> Result<Harvest, CollectError> {
         let mut session = Session::new(&self.target, assignment);
         let told = gather::gather(&mut session).await;

@@ -92,10 +92,7 @@ impl<'a> Registry<'a> {
                 let id = device.id.get()?;
                 Some(entry(id, device, &domains, of_device.remove(id).unwrap_or_default()))
             })
-            .filter(|entry| {
-                let app = entry.domains.iter().any(|domain| NO_DEVICES.contains(domain));
-                !entry.macs.is_empty() || !app
-            })
+            .filter(|entry| !is_none(entry))
             .collect();
         let mut registry = Registry { things: things(entries), by_id: HashMap::new() };
         for (place, thing) in registry.things.iter().enumerate() {
@@ -153,6 +150,14 @@ fn entry<'a>(
         domains: own,
         entities,
     }
+}
+
+/// Whether an entry is a phone's app or an invention, and not a device that one of those
+/// knows beside others.
+fn is_none(entry: &Entry<'_>) -> bool {
+    let (none, some): (Vec<&str>, Vec<&str>) =
+        entry.domains.iter().partition(|domain| NO_DEVICES.contains(domain));
+    !none.is_empty() && (some.is_empty() || entry.macs.is_empty())
 }
 
 /// A MAC address that names an interface. Registries hold empty ones and placeholders.

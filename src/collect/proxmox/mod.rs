@@ -53,12 +53,13 @@ use crate::domain::observation::{
 };
 use crate::secret::SecretString;
 
+use answer::Row;
 use guest::Reading;
 use network::Around;
 use report::Report;
 use rights::Rights;
 use sdn::Vnets;
-use session::{Endpoint, Miss, Session};
+use session::{Call, Endpoint, Miss, Session};
 use survey::{Guest, GuestRow, NodeRow, Presence, Survey};
 
 pub use settings::ProxmoxSettings;
@@ -171,6 +172,15 @@ impl Scene<'_> {
 
 #[async_trait]
 impl Collector for Proxmox {
+    async fn check(&self, assignment: &Assignment) -> Option<Result<String, CollectError>> {
+        let session = Session::new(&self.endpoints, &self.token, assignment);
+        let version = session.get(&Call::cluster("version")).await;
+        Some(version.map_err(|miss| miss.fatal(session.place())).map(|answer| {
+            let row = Row::of(answer.data).unwrap_or_default();
+            format!("Proxmox VE {} answers", row.text("version").unwrap_or_default())
+        }))
+    }
+
     async fn collect(&self, assignment: &Assignment) -> Result<Harvest, CollectError> {
         let session = Session::new(&self.endpoints, &self.token, assignment);
         let survey = Survey::take(&session).await.map_err(|miss| miss.fatal(session.place()))?;

@@ -296,6 +296,17 @@ impl Search<'_> {
         }
     }
 
+    /// Of several objects the one that carries the agent's mark for this very thing.
+    fn own_or(&self, object: &DesiredObject, ids: &[u64]) -> Hit {
+        let name = object.key.as_str().split_once(':').map_or("", |(_, name)| name);
+        let marked = self.marks.get(&(object.kind, name)).into_iter().flatten();
+        let own = marked.map(|live| live.id).find(|id| ids.contains(id));
+        match own {
+            Some(own) if ids.len() > 1 => Hit::One(own),
+            _ => hit(ids),
+        }
+    }
+
     /// By slug, else by name without regard to case.
     fn named(&self, object: &DesiredObject, also: impl Fn(&Live) -> bool) -> Hit {
         if let Some(slug) = self.wanted_text(object, Field::Slug) {

@@ -572,7 +572,8 @@ fn report_rivals(
     for ((segment, ip), rivals) in rivalries {
         let address = Identifier::Address(segment, ip);
         // That they are different things settles nothing: the network is in conflict.
-        let one = (rivals.things.len() > 1 && !rivals.stations).then(|| Bind::Join(rivals.things));
+        let one =
+            (rivals.things.len() > 1 && !rivals.stations).then_some(Bind::Join(rivals.things));
         let mut question = ambiguity(
             "address_conflict",
             &[address.clone()].into(),

@@ -12,6 +12,7 @@ use super::super::settings::Bind;
 use super::super::value::SmallMap;
 use super::ask::{self, ambiguity, called, listed, some_of, told_apart};
 use super::bind::carries;
+use super::ports::Ports;
 
 /// Observations that are about one thing.
 #[derive(Debug, Clone, Default)]
@@ -57,8 +58,8 @@ pub(super) enum Namespace {
 
 /// Observations that one exclusive key, or a person, declares to be one thing.
 #[derive(Debug, Default)]
-struct Atom {
-    seen: Vec<Seen>,
+pub(super) struct Atom {
+    pub(super) seen: Vec<Seen>,
     claims: Claims,
     /// Whether it is made of hints alone.
     hint: bool,
@@ -126,8 +127,20 @@ pub(super) fn join(observations: &[Observation], hosts: &[Seen], binds: &[Bind])
     let mut joined = Joined::default();
     let mut contested = Contested::default();
     let mut sets = DisjointSets::new(atoms.len());
-    for (index, run) in runs.iter().enumerate().filter(|(_, run)| run.atoms.len() > 1) {
-        match contradiction(run.atoms.iter().map(|&atom| &atoms[atom].claims)) {
+    // Keys and numbers first: what they join may well have several MAC addresses by one name.
+    let shared = || runs.iter().enumerate().filter(|(_, run)| run.atoms.len() > 1);
+    let (by_mac, by_number): (Vec<_>, Vec<_>) =
+        shared().partition(|(_, run)| matches!(run.identifier, Identifier::Mac(_)));
+    let mut ports: Option<Ports<'_>> = None;
+    for (index, run) in by_number.into_iter().chain(by_mac) {
+        let claims = || run.atoms.iter().map(|&atom| &atoms[atom].claims);
+        let because = contradiction(claims()).or_else(|| match run.identifier {
+            Identifier::Mac(_) => ports
+                .get_or_insert_with(|| Ports::find(observations, &atoms, &mut sets))
+                .contradiction(&run.atoms),
+            _ => None,
+        });
+        match because {
             Some(because) => {
                 contested.runs.insert(index);
                 if is_settled(run, &atoms, binds) {

@@ -7,7 +7,8 @@
 //!    with its maker, a universal MAC address, a local one that a hypervisor's
 //!    configuration states) join what states them.
 //! 3. A contradiction vetoes: two keys of one scheme, two serial numbers of one
-//!    maker, two UUIDs. An identifier that contradicting things share is
+//!    maker, two UUIDs, two MAC addresses on a port of one name by the words of things
+//!    that one source tells apart. An identifier that contradicting things share is
 //!    *contested* and joins nothing.
 //! 4. What could be joined to two things that contradict each other is joined to
 //!    neither, and a person is told.
@@ -18,7 +19,8 @@
 //!    states the addresses of itself.
 //! 6. A hint adds to what others say and is dropped where nobody else says anything.
 //! 7. An address belongs to one thing in its segment: the most believed claim
-//!    wins, a tie is nobody's and a person is told.
+//!    wins, a tie is nobody's and a person is told. What answers for several guests has
+//!    none of their addresses, and bridges to containers are each host's own.
 //!
 //! The input is sorted first, so the order in which sources answered cannot
 //! show in the result. Time and memory grow nearly linearly.
@@ -30,6 +32,7 @@ mod fuse;
 mod join;
 mod networks;
 mod own;
+mod ports;
 
 use super::inventory::{Inventory, Seen};
 use super::observation::{Observation, Thing};

@@ -656,3 +656,22 @@ fn a_router_that_answers_for_a_whole_subnet_is_merged_as_fast_as_anything() {
     assert_eq!(inventory.ambiguities.len(), 3, "the address, and two that both hold");
     assert!(start.elapsed().as_secs() < 60, "{:?}", start.elapsed());
 }
+
+#[test]
+fn one_dock_makes_no_laptop_of_two_even_without_serial_numbers() {
+    let laptop = |own: &str, serial: &str| {
+        seen("agents", Own)
+            .fact(HostAttribute::Manufacturer, "Dell")
+            .fact(HostAttribute::Serial, serial)
+            .interface(Some("wlan0"), Some(own), &[])
+            .interface(Some("dock0"), Some("00:50:b6:00:00:01"), &[])
+    };
+    let (a, b) = ("00:1b:21:00:00:01", "00:1b:21:00:00:02");
+    let inventory = merged(vec![laptop(a, "Default string"), laptop(b, "Default string")]);
+    assert_eq!(keys(&inventory), ["mac:00:1b:21:00:00:01", "mac:00:1b:21:00:00:02"]);
+    assert_eq!(inventory.ambiguities[0].code, "shared_identifier");
+    // One machine whose card was exchanged between two words of it stays one.
+    let inventory = merged(vec![laptop(a, "7XK2JQ2").ago(1_500), laptop(b, "7XK2JQ2")]);
+    assert_eq!(inventory.hosts.len(), 1);
+    assert!(inventory.ambiguities.is_empty(), "{:?}", inventory.ambiguities);
+}

@@ -14,6 +14,7 @@ use super::parse::Parsed;
 use super::refusal::{Errors, Refusal, wrong};
 use super::store::{Object, Store};
 use super::version::Version;
+use super::view::Choose;
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -31,9 +32,10 @@ pub(crate) fn translated<'a>(
     kind: Kind,
     old: Option<&Object>,
     data: &'a Value,
+    choose: &Choose,
 ) -> Result<Cow<'a, Value>, Refusal> {
     match kind {
-        Kind::Service if store.version >= Version::V4_7 => services::translated(old, data),
+        Kind::Service if store.version >= Version::V4_7 => services::translated(old, data, choose),
         _ => Ok(Cow::Borrowed(data)),
     }
 }

@@ -6,6 +6,7 @@ use crate::netbox::python;
 use crate::netbox::refusal::{Refusal, wrong};
 use crate::netbox::store::{Object, Store};
 use crate::netbox::version::Version;
+use crate::netbox::view::Choose;
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -24,18 +25,23 @@ pub(crate) fn single_protocol(mappings: &[Value]) -> Option<(&str, Vec<i64>)> {
     Some((protocol?, ports))
 }
 
-/// Since 4.7 a protocol with its ports is taken as mappings.
+/// Since 4.7 a protocol with its ports is taken as mappings, which then count even where
+/// the request restricts itself to fields that these are not among.
 pub(super) fn translated<'a>(
     old: Option<&Object>,
     data: &'a Value,
+    choose: &Choose,
 ) -> Result<Cow<'a, Value>, Refusal> {
     let Some(given) = data.as_object() else {
         return Ok(Cow::Borrowed(data));
     };
-    let told = |field: &str| given.get(field).filter(|value| !value.is_null());
+    let taken = |field: &str| given.get(field).filter(|_| choose.takes(Kind::Service, field));
+    let told = |field: &str| taken(field).filter(|value| !value.is_null());
     let (protocol, ports) = (told("protocol"), told("ports"));
-    if (protocol.is_none() && ports.is_none()) || given.contains_key("port_mappings") {
-        return Ok(Cow::Borrowed(data));
+    if (protocol.is_none() && ports.is_none()) || taken("port_mappings").is_some() {
+        let mut given = given.clone();
+        given.retain(|field, _| field != "port_mappings" || choose.takes(Kind::Service, field));
+        return Ok(Cow::Owned(Value::Object(given)));
     }
     let refuse = |field: &str, what: String| Err(Refusal::Invalid(wrong(field, what)));
     if ports.and_then(Value::as_array).is_some_and(Vec::is_empty) {

@@ -79,38 +79,16 @@ pub(super) static DEVICE_TYPE: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::DEVICE_TYPE,
-    unkept_filters: &[
-        "airflow",
-        "console_port_template_count",
-        "console_ports",
-        "console_server_port_template_count",
-        "console_server_ports",
-        "cooling_intake_template_count",
-        "cooling_method",
-        "cooling_outflow_template_count",
-        "device_bay_template_count",
-        "device_bays",
-        "device_count",
-        "end_of_life",
-        "front_port_template_count",
-        "has_front_image",
-        "has_rear_image",
-        "interface_template_count",
-        "interfaces",
-        "inventory_item_template_count",
-        "inventory_items",
-        "module_bay_template_count",
-        "module_bays",
-        "pass_through_ports",
-        "power_outlet_template_count",
-        "power_outlets",
-        "power_port_template_count",
-        "power_ports",
-        "rear_port_template_count",
-        "subdevice_role",
-        "weight",
-        "weight_unit",
-    ],
+    unkept_filters: "\
+        airflow console_port_template_count console_ports console_server_port_template_count \
+        console_server_ports cooling_intake_template_count cooling_method \
+        cooling_outflow_template_count default_platform default_platform_id \
+        device_bay_template_count device_bays device_count end_of_life \
+        front_port_template_count has_front_image has_rear_image interface_template_count \
+        interfaces inventory_item_template_count inventory_items module_bay_template_count \
+        module_bays pass_through_ports power_outlet_template_count power_outlets \
+        power_port_template_count power_ports rear_port_template_count subdevice_role weight \
+        weight_unit",
 };
 
 pub(super) static DEVICE: KindDef = KindDef {
@@ -278,23 +256,10 @@ pub(super) static INVENTORY_ITEM: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::INVENTORY_ITEM,
-    unkept_filters: &[
-        "device_role",
-        "device_role_id",
-        "device_status",
-        "device_type",
-        "device_type_id",
-        "location",
-        "location_id",
-        "rack",
-        "rack_id",
-        "role",
-        "role_id",
-        "tenant",
-        "tenant_id",
-        "virtual_chassis",
-        "virtual_chassis_id",
-    ],
+    unkept_filters: "\
+        component_id component_type device_role device_role_id device_status device_type \
+        device_type_id location location_id manufacturer manufacturer_id parent_id rack \
+        rack_id role role_id tenant tenant_id virtual_chassis virtual_chassis_id",
 };
 
 /// Where an address of either sort can be assigned.
@@ -336,7 +301,7 @@ pub(super) static MAC_ADDRESS: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::MAC_ADDRESS,
-    unkept_filters: &["interface", "vminterface"],
+    unkept_filters: "assigned interface primary vminterface",
 };
 
 /// The family of an address field, as NetBox answers it.

@@ -30,7 +30,7 @@ pub(super) static TAG: KindDef = KindDef {
     marked: false,
     sequential: false,
     filters: &[],
-    unkept_filters: &["content_type", "content_type_id", "for_object_type_id", "object_types"],
+    unkept_filters: "content_type content_type_id for_object_type_id object_types",
 };
 
 pub(super) static CUSTOM_FIELD: KindDef = KindDef {
@@ -93,11 +93,5 @@ pub(super) static CUSTOM_FIELD: KindDef = KindDef {
             given.iter().any(|label| cf.list("object_types").contains(&json!(label)))
         }),
     }],
-    unkept_filters: &[
-        "choice_set",
-        "choice_set_id",
-        "object_type_id",
-        "related_object_type",
-        "related_object_type_id",
-    ],
+    unkept_filters: "choice_set choice_set_id object_type_id related_object_type related_object_type_id",
 };

@@ -6,7 +6,6 @@ use crate::netbox::model::{By, Filter, Kind};
 use crate::netbox::store::Object;
 use crate::netbox::version::Version;
 use crate::netbox::view::View;
-use serde_json::Value;
 
 type Way = &'static [&'static str];
 type Asked = fn(&View<'_>, &Object, &[String]) -> bool;
@@ -28,11 +27,6 @@ const fn at(name: &'static str, way: Way, kind: Kind, attribute: &'static str) -
 /// By a number; unknown ones find nothing.
 const fn number(name: &'static str, way: Way) -> Filter {
     filter(name, By::Number(way))
-}
-
-/// By a text; unknown ones find nothing.
-const fn text(name: &'static str, way: Way) -> Filter {
-    filter(name, By::Text(way))
 }
 
 const fn macs(name: &'static str, of: fn(&View<'_>, &Object) -> Vec<String>) -> Filter {
@@ -134,7 +128,11 @@ fn on_port(view: &View<'_>, address: &Object, kind: Kind, given: &[String]) -> b
 
 /// Whether an address is one of some, with or without its mask.
 fn is_address(_: &View<'_>, object: &Object, given: &[String]) -> bool {
-    let Some(own) = net_of(object, "address") else {
+    is_one_of(object, "address", given)
+}
+
+fn is_one_of(object: &Object, field: &str, given: &[String]) -> bool {
+    let Some(own) = net_of(object, field) else {
         return false;
     };
     given.iter().any(|text| {
@@ -174,11 +172,6 @@ fn scope(object: &Object, label: &str, given: &[String]) -> bool {
         && object.id_of("scope_id").is_some_and(|id| given.contains(&id.to_string()))
 }
 
-fn vlan_of_port(view: &View<'_>, port: &Object, by: impl Fn(&Object) -> bool) -> bool {
-    let ids = port.list("tagged_vlans").iter().filter_map(Value::as_u64);
-    ids.chain(port.id_of("untagged_vlan")).filter_map(|id| view.store.get(Kind::Vlan, id)).any(by)
-}
-
 /// Whether a cable ends on an interface that a test picks.
 fn cable_at(view: &View<'_>, cable: &Object, pick: impl Fn(&Object) -> bool) -> bool {
     view.terminations(cable.id)
@@ -194,53 +187,32 @@ const VRF: [Filter; 2] = [id("vrf_id", &["vrf"], Kind::Vrf), at("vrf", &["vrf"],
 
 pub(super) const OF_TENANT: &[Filter] = &TENANT;
 
-pub(super) const DEVICE_ROLE: &[Filter] = &[
-    id("parent_id", &["parent"], Kind::DeviceRole).since(Version::V4_4),
-    at("parent", &["parent"], Kind::DeviceRole, "slug").since(Version::V4_4),
-];
+pub(super) const DEVICE_ROLE: &[Filter] =
+    &[at("parent", &["parent"], Kind::DeviceRole, "slug").since(Version::V4_4)];
 
-pub(super) const LOCATION: &[Filter] = &[
-    SITE[0],
-    SITE[1],
-    TENANT[0],
-    TENANT[1],
-    id("parent_id", &["parent"], Kind::Location),
-    at("parent", &["parent"], Kind::Location, "slug"),
-];
+pub(super) const LOCATION: &[Filter] =
+    &[SITE[0], SITE[1], TENANT[0], TENANT[1], at("parent", &["parent"], Kind::Location, "slug")];
 
-pub(super) const PLATFORM: &[Filter] = &[
-    id("parent_id", &["parent"], Kind::Platform).since(Version::V4_4),
-    at("parent", &["parent"], Kind::Platform, "slug").since(Version::V4_4),
-    id("manufacturer_id", &["manufacturer"], Kind::Manufacturer),
-    at("manufacturer", &["manufacturer"], Kind::Manufacturer, "slug"),
-];
+pub(super) const PLATFORM: &[Filter] =
+    &[at("parent", &["parent"], Kind::Platform, "slug").since(Version::V4_4)];
 
 pub(super) const DEVICE_TYPE: &[Filter] = &[
     id("manufacturer_id", &["manufacturer"], Kind::Manufacturer),
     at("manufacturer", &["manufacturer"], Kind::Manufacturer, "slug"),
-    id("default_platform_id", &["default_platform"], Kind::Platform),
-    at("default_platform", &["default_platform"], Kind::Platform, "slug"),
 ];
 
 pub(super) const CLUSTER: &[Filter] = &[
     TENANT[0],
     TENANT[1],
-    id("type_id", &["type"], Kind::ClusterType),
     at("type", &["type"], Kind::ClusterType, "slug"),
     SITE[0].until(Version::V4_2),
     SITE[1].until(Version::V4_2),
     id("site_id", &["_site"], Kind::Site).since(Version::V4_2),
     at("site", &["_site"], Kind::Site, "slug").since(Version::V4_2),
-    filter("scope_type", By::TypeName("scope_type")).since(Version::V4_2),
-    number("scope_id", &["scope_id"]).since(Version::V4_2),
 ];
 
 pub(super) const VLAN_GROUP: &[Filter] = &[
     ask_number("site", |_, group, given| scope(group, "dcim.site", given)),
-    ask_number("location", |_, group, given| scope(group, "dcim.location", given)),
-    ask_number("cluster", |_, group, given| scope(group, "virtualization.cluster", given)),
-    filter("scope_type", By::TypeName("scope_type")),
-    number("scope_id", &["scope_id"]),
     TENANT[0].since(Version::V4_4),
     TENANT[1].since(Version::V4_4),
 ];
@@ -263,10 +235,6 @@ pub(super) const PREFIX: &[Filter] = &[
     SITE[1].until(Version::V4_2),
     id("site_id", &["_site"], Kind::Site).since(Version::V4_2),
     at("site", &["_site"], Kind::Site, "slug").since(Version::V4_2),
-    filter("scope_type", By::TypeName("scope_type")).since(Version::V4_2),
-    number("scope_id", &["scope_id"]).since(Version::V4_2),
-    id("vlan_id", &["vlan"], Kind::Vlan),
-    number("vlan_vid", &["vlan", "vid"]),
     ask("prefix", |_, prefix, given| {
         let wanted = given.iter().filter_map(|text| Net::parse(text));
         wanted.map(|net| net.to_string()).any(|net| net == prefix.text("prefix"))
@@ -293,6 +261,8 @@ pub(super) const IP_RANGE: &[Filter] = &[
         in_networks(range, "start_address", given) && in_networks(range, "end_address", given)
     }),
     ask_number("family", |_, range, given| family(range, "start_address", given)),
+    ask("start_address", |_, range, given| is_one_of(range, "start_address", given)),
+    ask("end_address", |_, range, given| is_one_of(range, "end_address", given)),
 ];
 
 pub(super) const DEVICE: &[Filter] = &[
@@ -302,29 +272,11 @@ pub(super) const DEVICE: &[Filter] = &[
     SITE[1],
     TENANT[0],
     TENANT[1],
-    id("manufacturer_id", &["device_type", "manufacturer"], Kind::Manufacturer),
-    at("manufacturer", &["device_type", "manufacturer"], Kind::Manufacturer, "slug"),
-    id("device_type_id", &["device_type"], Kind::DeviceType),
-    at("device_type", &["device_type"], Kind::DeviceType, "slug"),
     at("model", &["device_type"], Kind::DeviceType, "slug"),
     id("role_id", &["role"], Kind::DeviceRole),
     at("role", &["role"], Kind::DeviceRole, "slug"),
-    id("platform_id", &["platform"], Kind::Platform),
-    at("platform", &["platform"], Kind::Platform, "slug"),
-    id("location_id", &["location"], Kind::Location),
-    at("location", &["location"], Kind::Location, "slug").since(Version::V4_2),
     id("cluster_id", &["cluster"], Kind::Cluster),
-    id("primary_ip4_id", &["primary_ip4"], Kind::IpAddress),
-    id("primary_ip6_id", &["primary_ip6"], Kind::IpAddress),
-    id("oob_ip_id", &["oob_ip"], Kind::IpAddress),
     macs("mac_address", macs_of_host),
-    whether("has_primary_ip", |_, device| {
-        !device.value("primary_ip4").is_null() || !device.value("primary_ip6").is_null()
-    }),
-    whether("has_oob_ip", |_, device| !device.value("oob_ip").is_null()),
-    whether("interfaces", |view, device| {
-        !view.store.referring(Kind::Device, device.id, Kind::Interface, "device").is_empty()
-    }),
 ];
 
 pub(super) const VIRTUAL_MACHINE: &[Filter] = &[
@@ -334,21 +286,11 @@ pub(super) const VIRTUAL_MACHINE: &[Filter] = &[
     TENANT[0],
     TENANT[1],
     id("cluster_id", &["cluster"], Kind::Cluster),
-    at("cluster", &["cluster"], Kind::Cluster, "name"),
-    id("cluster_type_id", &["cluster", "type"], Kind::ClusterType),
-    at("cluster_type", &["cluster", "type"], Kind::ClusterType, "slug"),
     id("device_id", &["device"], Kind::Device),
     at("device", &["device"], Kind::Device, "name"),
     id("role_id", &["role"], Kind::DeviceRole),
     at("role", &["role"], Kind::DeviceRole, "slug"),
-    id("platform_id", &["platform"], Kind::Platform),
-    at("platform", &["platform"], Kind::Platform, "slug"),
-    id("primary_ip4_id", &["primary_ip4"], Kind::IpAddress),
-    id("primary_ip6_id", &["primary_ip6"], Kind::IpAddress),
     macs("mac_address", macs_of_host),
-    whether("has_primary_ip", |_, machine| {
-        !machine.value("primary_ip4").is_null() || !machine.value("primary_ip6").is_null()
-    }),
 ];
 
 pub(super) const INTERFACE: &[Filter] = &[
@@ -356,50 +298,18 @@ pub(super) const INTERFACE: &[Filter] = &[
     at("device", &["device"], Kind::Device, "name"),
     id("site_id", &["device", "site"], Kind::Site),
     at("site", &["device", "site"], Kind::Site, "slug"),
-    id("location_id", &["device", "location"], Kind::Location),
-    at("location", &["device", "location"], Kind::Location, "slug"),
-    id("device_role_id", &["device", "role"], Kind::DeviceRole),
-    at("device_role", &["device", "role"], Kind::DeviceRole, "slug"),
-    id("device_type_id", &["device", "device_type"], Kind::DeviceType),
-    at("device_type", &["device", "device_type"], Kind::DeviceType, "model"),
-    id("tenant_id", &["device", "tenant"], Kind::Tenant).since(Version::V4_4),
-    at("tenant", &["device", "tenant"], Kind::Tenant, "slug").since(Version::V4_4),
-    id("parent_id", &["parent"], Kind::Interface),
-    id("bridge_id", &["bridge"], Kind::Interface),
-    id("lag_id", &["lag"], Kind::Interface),
-    id("cable_id", &["cable"], Kind::Cable),
     VRF[0],
     VRF[1],
-    id("primary_mac_address_id", &["primary_mac_address"], Kind::MacAddress).since(Version::V4_2),
     macs("mac_address", macs_of_port),
-    ask_number("vlan_id", |view, port, given| {
-        vlan_of_port(view, port, |vlan| given.contains(&vlan.id.to_string()))
-    }),
-    ask_number("vlan", |view, port, given| {
-        vlan_of_port(view, port, |vlan| given.contains(&vlan.value("vid").to_string()))
-    }),
-    whether("cabled", |_, port| !port.value("cable").is_null()),
-    whether("occupied", |_, port| !port.value("cable").is_null() || port.yes("mark_connected")),
-    whether("connected", |_, port| !port.value("cable").is_null()),
 ];
 
 pub(super) const VM_INTERFACE: &[Filter] = &[
     id("virtual_machine_id", &["virtual_machine"], Kind::VirtualMachine),
     at("virtual_machine", &["virtual_machine"], Kind::VirtualMachine, "name"),
     id("cluster_id", &["virtual_machine", "cluster"], Kind::Cluster),
-    at("cluster", &["virtual_machine", "cluster"], Kind::Cluster, "name"),
-    id("parent_id", &["parent"], Kind::VmInterface),
-    id("bridge_id", &["bridge"], Kind::VmInterface),
     VRF[0],
     VRF[1],
-    id("primary_mac_address_id", &["primary_mac_address"], Kind::MacAddress).since(Version::V4_2),
     macs("mac_address", macs_of_port),
-    ask_number("vlan_id", |view, port, given| {
-        vlan_of_port(view, port, |vlan| given.contains(&vlan.id.to_string()))
-    }),
-    ask_number("vlan", |view, port, given| {
-        vlan_of_port(view, port, |vlan| given.contains(&vlan.value("vid").to_string()))
-    }),
 ];
 
 pub(super) const VIRTUAL_DISK: &[Filter] = &[
@@ -413,11 +323,6 @@ pub(super) const INVENTORY_ITEM: &[Filter] = &[
     at("device", &["device"], Kind::Device, "name"),
     id("site_id", &["device", "site"], Kind::Site),
     at("site", &["device", "site"], Kind::Site, "slug"),
-    id("parent_id", &["parent"], Kind::InventoryItem),
-    id("manufacturer_id", &["manufacturer"], Kind::Manufacturer),
-    at("manufacturer", &["manufacturer"], Kind::Manufacturer, "slug"),
-    filter("component_type", By::TypeName("component_type")),
-    number("component_id", &["component_id"]),
 ];
 
 const ASSIGNED: [Filter; 8] = [
@@ -451,12 +356,6 @@ pub(super) const MAC_ADDRESS: &[Filter] = &[
     ASSIGNED[6],
     ASSIGNED[7],
     macs("mac_address", |_, object| vec![object.text("mac_address").to_owned()]),
-    whether("assigned", |_, object| !object.value("assigned_object_id").is_null())
-        .since(Version::V4_4),
-    whether("primary", |view, object| {
-        view.assigned(object).and_then(|port| port.id_of("primary_mac_address")) == Some(object.id)
-    })
-    .since(Version::V4_4),
 ];
 
 pub(super) const IP_ADDRESS: &[Filter] = &[
@@ -472,14 +371,12 @@ pub(super) const IP_ADDRESS: &[Filter] = &[
     TENANT[1],
     VRF[0],
     VRF[1],
-    id("nat_inside_id", &["nat_inside"], Kind::IpAddress),
     ask("address", is_address),
     ask("parent", |_, address, given| in_networks(address, "address", given)),
     ask_number("family", |_, address, given| family(address, "address", given)),
     ask_number("mask_length", |_, address, given| {
         net_of(address, "address").is_some_and(|net| given.contains(&net.len.to_string()))
     }),
-    whether("assigned", |_, address| !address.value("assigned_object_id").is_null()),
     whether("assigned_to_interface", |_, address| !address.value("assigned_object_id").is_null()),
 ];
 
@@ -515,19 +412,6 @@ pub(super) const SERVICE: &[Filter] = &[
     .since(Version::V4_4),
     filter("parent_object_type", By::TypeName("parent_object_type")).since(Version::V4_4),
     number("parent_object_id", &["parent_object_id"]).since(Version::V4_4),
-    ask_number("port", |_, service, given| {
-        service.list("ports").iter().any(|port| given.contains(&port.to_string()))
-            || service.list("port_mappings").iter().any(|mapping| {
-                let port = mapping.as_str().and_then(|text| text.split_once('/'));
-                port.is_some_and(|(_, port)| given.iter().any(|text| text == port))
-            })
-    }),
-    filter(
-        "ip_address_id",
-        By::AskId(Kind::IpAddress, |_, service, given| {
-            service.list("ipaddresses").iter().any(|id| given.contains(&id.to_string()))
-        }),
-    ),
 ];
 
 pub(super) const CABLE: &[Filter] = &[
@@ -551,117 +435,38 @@ pub(super) const CABLE: &[Filter] = &[
     ask_number("interface_id", |view, cable, given| {
         cable_at(view, cable, |port| given.contains(&port.id.to_string()))
     }),
-    whether("unterminated", |view, cable| view.terminations(cable.id).next().is_none()),
 ];
 
 /// Filters that most kinds have and the stand-in has not.
-pub(crate) const UNKEPT_ANYWHERE: &[&str] = &[
-    "contact",
-    "contact_group",
-    "contact_role",
-    "export",
-    "owner",
-    "owner_group",
-    "owner_group_id",
-    "owner_id",
-    "region",
-    "region_id",
-    "site_group",
-    "site_group_id",
-    "tenant_group",
-    "tenant_group_id",
-];
+pub(crate) const UNKEPT_ANYWHERE: &str = "\
+    contact contact_group contact_role export owner owner_group owner_group_id owner_id \
+    region region_id site_group site_group_id tenant_group tenant_group_id";
 
-pub(super) const UNKEPT_OF_DEVICE: &[&str] = &[
-    "airflow",
-    "cluster_group",
-    "cluster_group_id",
-    "config_template_id",
-    "console_port_count",
-    "console_ports",
-    "console_server_port_count",
-    "console_server_ports",
-    "cooling_intake_count",
-    "cooling_method",
-    "cooling_outflow_count",
-    "device_bay_count",
-    "device_bays",
-    "face",
-    "front_port_count",
-    "has_virtual_device_context",
-    "interface_count",
-    "inventory_item_count",
-    "is_full_depth",
-    "latitude",
-    "local_context_data",
-    "longitude",
-    "module_bay_count",
-    "module_bays",
-    "parent_bay_id",
-    "parent_device_id",
-    "pass_through_ports",
-    "position",
-    "power_outlet_count",
-    "power_outlets",
-    "power_port_count",
-    "power_ports",
-    "primary_ip4",
-    "primary_ip6",
-    "rack_id",
-    "rear_port_count",
-    "vc_position",
-    "vc_priority",
-    "virtual_chassis_id",
-    "virtual_chassis_member",
-];
+pub(super) const UNKEPT_OF_DEVICE: &str = "\
+    airflow cluster_group cluster_group_id config_template_id console_port_count \
+    console_ports console_server_port_count console_server_ports cooling_intake_count \
+    cooling_method cooling_outflow_count device_bay_count device_bays device_type \
+    device_type_id face front_port_count has_oob_ip has_primary_ip \
+    has_virtual_device_context interface_count interfaces inventory_item_count is_full_depth \
+    latitude local_context_data location location_id longitude manufacturer manufacturer_id \
+    module_bay_count module_bays oob_ip_id parent_bay_id parent_device_id pass_through_ports \
+    platform platform_id position power_outlet_count power_outlets power_port_count \
+    power_ports primary_ip4 primary_ip4_id primary_ip6 primary_ip6_id rack_id \
+    rear_port_count vc_position vc_priority virtual_chassis_id virtual_chassis_member";
 
-pub(super) const UNKEPT_OF_MACHINE: &[&str] = &[
-    "cluster_group",
-    "cluster_group_id",
-    "config_template_id",
-    "interface_count",
-    "local_context_data",
-    "primary_ip4",
-    "primary_ip6",
-    "virtual_disk_count",
-    "virtual_machine_type",
-    "virtual_machine_type_id",
-];
+pub(super) const UNKEPT_OF_MACHINE: &str = "\
+    cluster cluster_group cluster_group_id cluster_type cluster_type_id config_template_id \
+    has_primary_ip interface_count local_context_data platform platform_id primary_ip4 \
+    primary_ip4_id primary_ip6 primary_ip6_id virtual_disk_count virtual_machine_type \
+    virtual_machine_type_id";
 
-pub(super) const UNKEPT_OF_INTERFACE: &[&str] = &[
-    "cable_connector",
-    "cable_end",
-    "channel_id",
-    "channels",
-    "device_status",
-    "kind",
-    "l2vpn",
-    "l2vpn_id",
-    "module_id",
-    "poe_mode",
-    "poe_type",
-    "primary_mac_address",
-    "rack",
-    "rack_id",
-    "rf_channel",
-    "rf_channel_frequency",
-    "rf_channel_width",
-    "rf_role",
-    "tx_power",
-    "vdc",
-    "vdc_id",
-    "vdc_identifier",
-    "virtual_chassis",
-    "virtual_chassis_id",
-    "virtual_chassis_member",
-    "virtual_chassis_member_id",
-    "virtual_chassis_member_or_master",
-    "virtual_chassis_member_or_master_id",
-    "virtual_circuit_id",
-    "virtual_circuit_termination_id",
-    "vlan_translation_policy",
-    "vlan_translation_policy_id",
-    "wireless_lan_id",
-    "wireless_link_id",
-    "wwn",
-];
+pub(super) const UNKEPT_OF_INTERFACE: &str = "\
+    bridge_id cable_connector cable_end cable_id cabled channel_id channels connected \
+    device_role device_role_id device_status device_type device_type_id kind l2vpn l2vpn_id \
+    lag_id location location_id module_id occupied parent_id poe_mode poe_type \
+    primary_mac_address primary_mac_address_id rack rack_id rf_channel rf_channel_frequency \
+    rf_channel_width rf_role tenant tenant_id tx_power vdc vdc_id vdc_identifier \
+    virtual_chassis virtual_chassis_id virtual_chassis_member virtual_chassis_member_id \
+    virtual_chassis_member_or_master virtual_chassis_member_or_master_id virtual_circuit_id \
+    virtual_circuit_termination_id vlan vlan_id vlan_translation_policy \
+    vlan_translation_policy_id wireless_lan_id wireless_link_id wwn";

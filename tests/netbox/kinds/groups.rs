@@ -37,7 +37,7 @@ pub(super) static MANUFACTURER: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: &[],
-    unkept_filters: &[],
+    unkept_filters: "",
 };
 
 const TOP_ROLE_NAME: &str = "A top-level device role with this name already exists.";
@@ -121,7 +121,7 @@ pub(super) static DEVICE_ROLE: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::DEVICE_ROLE,
-    unkept_filters: &["ancestor", "ancestor_id", "config_template_id"],
+    unkept_filters: "ancestor ancestor_id config_template_id parent_id",
 };
 
 pub(super) static CLUSTER_TYPE: KindDef = KindDef {
@@ -147,7 +147,7 @@ pub(super) static CLUSTER_TYPE: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: &[],
-    unkept_filters: &[],
+    unkept_filters: "",
 };
 
 pub(super) static TENANT: KindDef = KindDef {
@@ -212,7 +212,7 @@ pub(super) static TENANT: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: &[],
-    unkept_filters: &["group", "group_id"],
+    unkept_filters: "group group_id",
 };
 
 pub(super) static VRF: KindDef = KindDef {
@@ -243,7 +243,7 @@ pub(super) static VRF: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::OF_TENANT,
-    unkept_filters: &["import_target", "import_target_id", "export_target", "export_target_id"],
+    unkept_filters: "export_target export_target_id import_target import_target_id",
 };
 
 pub(super) static SITE: KindDef = KindDef {
@@ -285,7 +285,7 @@ pub(super) static SITE: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::OF_TENANT,
-    unkept_filters: &["asn", "asn_id", "group", "group_id", "latitude", "longitude", "time_zone"],
+    unkept_filters: "asn asn_id group group_id latitude longitude time_zone",
 };
 
 const PLACE_NAME: &str = "A location with this name already exists within the specified site.";
@@ -348,7 +348,7 @@ pub(super) static LOCATION: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::LOCATION,
-    unkept_filters: &["ancestor", "ancestor_id"],
+    unkept_filters: "ancestor ancestor_id parent_id",
 };
 
 pub(super) static PLATFORM: KindDef = KindDef {
@@ -428,5 +428,7 @@ pub(super) static PLATFORM: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::PLATFORM,
-    unkept_filters: &["ancestor", "ancestor_id", "available_for_device_type", "config_template_id"],
+    unkept_filters: "\
+        ancestor ancestor_id available_for_device_type config_template_id manufacturer \
+        manufacturer_id parent_id",
 };

@@ -99,15 +99,9 @@ pub(super) static VLAN_GROUP: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::VLAN_GROUP,
-    unkept_filters: &[
-        "cluster_group",
-        "clustergroup",
-        "contains_vid",
-        "rack",
-        "rack_group",
-        "sitegroup",
-        "total_vlan_ids",
-    ],
+    unkept_filters: "\
+        cluster cluster_group clustergroup contains_vid location rack rack_group scope_id \
+        scope_type sitegroup total_vlan_ids",
 };
 
 pub(super) static VLAN: KindDef = KindDef {
@@ -152,21 +146,10 @@ pub(super) static VLAN: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::VLAN,
-    unkept_filters: &[
-        "available_at_site",
-        "available_at_site_group",
-        "available_on_device",
-        "available_on_virtualmachine",
-        "interface_id",
-        "l2vpn",
-        "l2vpn_id",
-        "qinq_role",
-        "qinq_svlan_id",
-        "qinq_svlan_vid",
-        "role",
-        "role_id",
-        "vminterface_id",
-    ],
+    unkept_filters: "\
+        available_at_site available_at_site_group available_on_device \
+        available_on_virtualmachine interface_id l2vpn l2vpn_id qinq_role qinq_svlan_id \
+        qinq_svlan_vid role role_id vminterface_id",
 };
 
 pub(super) static PREFIX: KindDef = KindDef {
@@ -205,18 +188,9 @@ pub(super) static PREFIX: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::PREFIX,
-    unkept_filters: &[
-        "children",
-        "depth",
-        "location",
-        "location_id",
-        "present_in_vrf",
-        "present_in_vrf_id",
-        "role",
-        "role_id",
-        "vlan_group",
-        "vlan_group_id",
-    ],
+    unkept_filters: "\
+        children depth location location_id present_in_vrf present_in_vrf_id role role_id \
+        scope_id scope_type vlan_group vlan_group_id vlan_id vlan_vid",
 };
 
 pub(super) static IP_RANGE: KindDef = KindDef {
@@ -249,7 +223,7 @@ pub(super) static IP_RANGE: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::IP_RANGE,
-    unkept_filters: &["contains", "end_address", "role", "role_id", "size", "start_address"],
+    unkept_filters: "contains end_address role role_id size",
 };
 
 const ASSIGNED_FIELDS: [Field; 3] = generic("assigned_object", &ASSIGNED);
@@ -292,14 +266,9 @@ pub(super) static IP_ADDRESS: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::IP_ADDRESS,
-    unkept_filters: &[
-        "fhrpgroup_id",
-        "interface",
-        "present_in_vrf",
-        "present_in_vrf_id",
-        "service_id",
-        "vminterface",
-    ],
+    unkept_filters: "\
+        assigned fhrpgroup_id interface nat_inside_id present_in_vrf present_in_vrf_id \
+        service_id vminterface",
 };
 
 /// What a service can belong to since 4.3.
@@ -358,12 +327,7 @@ pub(super) static SERVICE: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::SERVICE,
-    unkept_filters: &[
-        "fhrpgroup",
-        "fhrpgroup_id",
-        "ip_address",
-        "ipaddress",
-        "ipaddress_id",
-        "port_mappings",
-    ],
+    unkept_filters: "\
+        fhrpgroup fhrpgroup_id ip_address ip_address_id ipaddress ipaddress_id port \
+        port_mappings",
 };

@@ -216,28 +216,11 @@ pub(super) static CABLE: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::CABLE,
-    unkept_filters: &[
-        "bundle",
-        "bundle_id",
-        "circuittermination_id",
-        "consoleport_id",
-        "consoleserverport_id",
-        "frontport_id",
-        "location",
-        "location_id",
-        "powerfeed_id",
-        "poweroutlet_id",
-        "powerport_id",
-        "profile",
-        "rack",
-        "rack_id",
-        "rearport_id",
-        "site",
-        "termination_a_id",
-        "termination_a_type",
-        "termination_b_id",
-        "termination_b_type",
-    ],
+    unkept_filters: "\
+        bundle bundle_id circuittermination_id consoleport_id consoleserverport_id \
+        frontport_id location location_id powerfeed_id poweroutlet_id powerport_id profile \
+        rack rack_id rearport_id site termination_a_id termination_a_type termination_b_id \
+        termination_b_type unterminated",
 };
 
 /// An end of a cable. Written only through its cable.
@@ -266,5 +249,5 @@ pub(super) static CABLE_TERMINATION: KindDef = KindDef {
     marked: false,
     sequential: false,
     filters: &[],
-    unkept_filters: &[],
+    unkept_filters: "",
 };

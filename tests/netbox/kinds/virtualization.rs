@@ -89,7 +89,7 @@ pub(super) static CLUSTER: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::CLUSTER,
-    unkept_filters: &["group", "group_id", "location", "location_id"],
+    unkept_filters: "group group_id location location_id scope_id scope_type type_id",
 };
 
 pub(super) static VIRTUAL_MACHINE: KindDef = KindDef {
@@ -274,13 +274,10 @@ pub(super) static VM_INTERFACE: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::VM_INTERFACE,
-    unkept_filters: &[
-        "l2vpn",
-        "l2vpn_id",
-        "primary_mac_address",
-        "vlan_translation_policy",
-        "vlan_translation_policy_id",
-    ],
+    unkept_filters: "\
+        bridge_id cluster l2vpn l2vpn_id parent_id primary_mac_address \
+        primary_mac_address_id vlan vlan_id vlan_translation_policy \
+        vlan_translation_policy_id",
 };
 
 pub(super) static VIRTUAL_DISK: KindDef = KindDef {
@@ -309,5 +306,5 @@ pub(super) static VIRTUAL_DISK: KindDef = KindDef {
     marked: true,
     sequential: false,
     filters: filters::VIRTUAL_DISK,
-    unkept_filters: &[],
+    unkept_filters: "",
 };

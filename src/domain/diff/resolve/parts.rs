@@ -77,7 +77,7 @@ impl<'a> Search<'a> {
             .map(|live| live.id)
             .collect();
         if !by_name.is_empty() {
-            return hit(&by_name);
+            return self.own_or(object, &by_name);
         }
         let by_port: Vec<u64> = same
             .iter()
