@@ -248,8 +248,8 @@ impl Desk<'_> {
             fields.set(Field::DnsName, Value::text(name.as_str()), why.clone());
         }
         if keep == Standing::Device {
-            let interface =
-                self.stand_in(lone, name.as_ref().map(|(name, _)| &**name), &why, &source);
+            let name = name.as_ref().map(|(name, _)| &**name);
+            let interface = self.stand_in(lone, &key, name, &why, &source);
             fields.set(Field::AssignedObject, planned(Kind::Interface, &interface), why.clone());
         }
         self.mark(&mut fields, &key, Some(&source));
@@ -267,6 +267,7 @@ impl Desk<'_> {
     fn stand_in(
         &mut self,
         lone: &LoneAddress,
+        address: &ObjectKey,
         name: Option<&str>,
         why: &Why,
         source: &Arc<str>,
@@ -293,7 +294,7 @@ impl Desk<'_> {
         );
         fields.start(Field::DeviceType, planned(Kind::DeviceType, &kind), rule("defaults.model"));
         let primary = if ip.is_ipv4() { Field::PrimaryIp4 } else { Field::PrimaryIp6 };
-        fields.start(primary, planned(Kind::IpAddress, &address_key(None, ip)), why.clone());
+        fields.start(primary, planned(Kind::IpAddress, address), why.clone());
         self.mark(&mut fields, &key, Some(source));
         self.tags(&mut fields, [], agent("its tag on what it makes"));
         self.put(Kind::Device, &key, &name, fields);
