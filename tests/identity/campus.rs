@@ -198,7 +198,7 @@ impl Device {
         host.facts.text(HostAttribute::Uuid, &self.uuid);
         host.interfaces.push(nic(Some("eth0"), Some(self.mac), &[self.ip]));
         host.interfaces.push(nic(Some("docker0"), Some(MacAddr([0x02, 0x42, 1, 2, 3, 4])), &[]));
-        if let Some(dock) = self.shared.filter(|_| self.serial.starts_with('7')) {
+        if let Some(dock) = self.shared {
             host.interfaces.push(nic(Some("dock0"), Some(dock), &[]));
         }
         seen("agents", Authority::Own, "its own word", host)

@@ -22,10 +22,13 @@ mod told;
 
 use std::collections::HashMap;
 
+use netbox_agent::domain::inventory::Inventory;
 use netbox_agent::domain::merge::merge;
 use netbox_agent::domain::observation::Observation;
 use netbox_agent::domain::settings::Ranking;
+use proptest::prelude::*;
 
+use campus::Labelled;
 use judge::Trial;
 use score::Score;
 
@@ -92,8 +95,39 @@ fn each_answer_that_a_question_of_the_corpus_offers_settles_it() {
 #[test]
 fn a_campus_of_twenty_thousand_devices_has_no_wrong_merge() {
     let said = campus::campus(20_000, 1);
-    let seen: Vec<Observation> = said.iter().map(|(_, observation)| observation.clone()).collect();
-    let inventory = merge(seen, &Ranking::default(), &[]);
+    let inventory = merged(said.iter().map(|(_, observation)| observation.clone()).collect());
+    let score = score(&said, &inventory);
+    println!("{} observations of 20000 devices: {score}", said.len());
+    assert_eq!(score.wrong, 0, "a wrong merge: {score}");
+    assert!(score.recall() >= RECALL, "{score}");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_small_campus_in_any_order_has_no_wrong_merge(
+        (said, shuffled) in any::<u64>().prop_flat_map(|seed| {
+            let said = campus::campus(200, seed);
+            (Just(said.clone()), Just(said).prop_shuffle())
+        }),
+    ) {
+        let bare = |said: &[Labelled]| -> Vec<Observation> {
+            said.iter().map(|(_, observation)| observation.clone()).collect()
+        };
+        let inventory = merged(bare(&said));
+        prop_assert!(inventory == merged(bare(&shuffled)), "the order shows");
+        let score = score(&said, &inventory);
+        prop_assert_eq!(score.wrong, 0, "a wrong merge: {}", score);
+    }
+}
+
+fn merged(seen: Vec<Observation>) -> Inventory {
+    merge(seen, &Ranking::default(), &[])
+}
+
+/// How an inventory groups what was said, against the truth.
+fn score(said: &[Labelled], inventory: &Inventory) -> Score {
     let mut home: HashMap<u32, usize> = HashMap::new();
     for (place, host) in inventory.hosts.iter().enumerate() {
         home.extend(host.seen.iter().map(|seen| (*seen, place)));
@@ -103,15 +137,12 @@ fn a_campus_of_twenty_thousand_devices_has_no_wrong_merge() {
         home.extend(lone.address.seen.iter().map(|seen| (*seen, hosts + place)));
     }
     let mut alone = hosts + inventory.addresses.len();
-    let score = Score::of(said.iter().map(|(device, observation)| {
+    Score::of(said.iter().map(|(device, observation)| {
         let place = inventory.observations.binary_search(observation).unwrap();
         let group = home.get(&u32::try_from(place).unwrap()).copied().unwrap_or_else(|| {
             alone += 1;
             alone
         });
         (*device, group)
-    }));
-    println!("{} observations of 20000 devices: {score}", said.len());
-    assert_eq!(score.wrong, 0, "a wrong merge: {score}");
-    assert!(score.recall() >= RECALL, "{score}");
+    }))
 }
