@@ -37,6 +37,14 @@ fn is_ordered(early: &Wave, late: &Wave) -> bool {
         || deletes(late)
         // Making a part counts it on its host, and so locks the host's row.
         || host_of(early.kind) == Some(late.kind)
+        || is_cabling(early.kind, late.kind)
+}
+
+/// Whether one plugs cables into what the other changes. NetBox notes a cable in its
+/// interfaces' rows and saves an interface as a whole: at the same time, a change that
+/// read the row before the cable came would take it out again, and nobody would be told.
+fn is_cabling(one: Kind, other: Kind) -> bool {
+    matches!((one, other), (Kind::Cable, Kind::Interface) | (Kind::Interface, Kind::Cable))
 }
 
 /// The kind of host on which a new object of a kind is counted.
@@ -244,6 +252,28 @@ mod tests {
             .flat_map(|(late, early)| early.into_iter().map(move |early| (early, late)))
             .collect();
         (waves, pairs)
+    }
+
+    #[test]
+    fn no_interface_is_changed_while_a_cable_is_plugged_into_it() {
+        let bridged = with(
+            change(Action::Create, Kind::Interface, "a", None),
+            Field::Bridge,
+            to(Kind::Interface, "b"),
+        );
+        let bridge = change(Action::Create, Kind::Interface, "b", None);
+        let ends = Value::Refs([ObjectRef::Planned(Kind::Interface, bridged.key.clone())].into());
+        let cable = change(Action::Create, Kind::Cable, "c", None);
+        let changes = vec![bridged, bridge, with(cable, Field::ATerminations, ends)];
+        let (waves, pairs) = waiting(&Plan { changes, ..Plan::default() });
+        let of =
+            |kind: Kind| (0..waves.len()).filter(|at| waves[*at].kind == kind).collect::<Vec<_>>();
+        for cable in of(Kind::Cable) {
+            for interface in of(Kind::Interface) {
+                let pair = (cable.min(interface), cable.max(interface));
+                assert!(pairs.contains(&pair), "{pair:?} of {pairs:?}");
+            }
+        }
     }
 
     #[test]
