@@ -29,7 +29,6 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use netbox::{StandIn, TOKEN, Version as StandInVersion};
-use netbox_agent::config;
 use netbox_agent::domain::coverage::Covered;
 use netbox_agent::domain::desire::desire;
 use netbox_agent::domain::diff::{Comparison, diff};
@@ -47,7 +46,7 @@ use netbox_agent::domain::value::Value;
 use netbox_agent::domain::world::{Need, World};
 use netbox_agent::http::{Client, Method, Options, header};
 use netbox_agent::journal::{Journal, JournalError};
-use netbox_agent::netbox::NetBox;
+use netbox_agent::netbox::{Connection, NetBox};
 use netbox_agent::progress::Silent;
 use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
@@ -133,7 +132,7 @@ impl Drop for Served {
 }
 
 async fn run(url: &str, token: &str, hosts: u32, sample: u32) {
-    let config = config::NetBox {
+    let config = Connection {
         url: format!("{}/", url.trim_end_matches('/')).parse().unwrap(),
         token: token.into(),
         http: Options {
@@ -335,7 +334,7 @@ fn changed(mut observations: Vec<Observation>, hosts: u32) -> Vec<Observation> {
 }
 
 /// Writes hosts as most clients do: looks for each object, writes it alone, goes on.
-async fn plain(config: &config::NetBox, hosts: u32) -> Duration {
+async fn plain(config: &Connection, hosts: u32) -> Duration {
     use secrecy::ExposeSecret;
     let client = Client::new(config.http.clone()).unwrap();
     let token = config.token.expose_secret();

@@ -13,7 +13,7 @@ use super::layers::Layers;
 use super::path::KeyPath;
 use super::sources::Sources;
 use super::text::{Label, LimitText, List, Text};
-use super::{Log, NetBox, Settings};
+use super::{Log, Settings};
 use crate::domain::identity::Identifier;
 use crate::domain::name::SourceName;
 use crate::domain::observation::{Authority, Segment};
@@ -22,6 +22,7 @@ use crate::domain::settings::{
     Absence, Bind, Defaults, Guard, Ownership, Policy, Ranking, Witness,
 };
 use crate::http::{Options, Trust};
+use crate::netbox::Connection;
 use crate::secret::{ExposeSecret, Places};
 use crate::suggest::did_you_mean;
 
@@ -62,7 +63,7 @@ fn netbox(
     section: &file::NetBox,
     credentials: Option<PathBuf>,
     layers: &mut Layers,
-) -> Option<NetBox> {
+) -> Option<Connection> {
     let path = KeyPath::root("netbox");
     let url = section.url.as_ref().map(|url| url.0.clone());
     if url.is_none() {
@@ -87,7 +88,7 @@ fn netbox(
             .warnings
             .push(format!("[netbox] url = \"{url}\": the token is sent unencrypted; use https"));
     }
-    Some(NetBox {
+    Some(Connection {
         url,
         token,
         http: Options {

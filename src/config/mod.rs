@@ -6,12 +6,9 @@
 
 use std::path::{Path, PathBuf};
 
-use secrecy::SecretString;
-use url::Url;
-
 use crate::domain::name::SourceName;
 use crate::domain::settings::Policy;
-use crate::http;
+use crate::netbox::Connection;
 
 mod complaint;
 mod convert;
@@ -49,7 +46,7 @@ pub struct Settings {
     /// How many sources are asked at once.
     pub concurrency: usize,
     /// NetBox; without it, the sink is the local inventory.
-    pub netbox: Option<NetBox>,
+    pub netbox: Option<Connection>,
     /// What steers a run.
     pub policy: Policy,
     /// The sources that are asked.
@@ -60,19 +57,6 @@ pub struct Settings {
     pub log: Log,
     /// What a person should know of the configuration, though nothing is wrong with it.
     pub warnings: Vec<String>,
-}
-
-/// How to reach NetBox.
-#[derive(Debug, Clone)]
-pub struct NetBox {
-    /// Where it is; the path ends with `/`, and `api/` is not part of it.
-    pub url: Url,
-    /// The token.
-    pub token: SecretString,
-    /// How its client behaves.
-    pub http: http::Options,
-    /// How many objects are written with one request.
-    pub batch_size: usize,
 }
 
 /// Logging to standard error.

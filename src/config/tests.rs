@@ -172,7 +172,7 @@ fn the_environment_wins_over_the_file() {
     assert_eq!(netbox.token.expose_secret(), "0123", "as it was written");
     assert_eq!(netbox.http.timeout.as_secs(), 5, "from the file");
     assert_eq!(netbox.http.concurrency.get(), 2);
-    assert!(matches!(netbox.http.trust, http::Trust::Anyone));
+    assert!(matches!(netbox.http.trust, crate::http::Trust::Anyone));
     assert_eq!(settings.policy.defaults.tags.len(), 2);
     assert_eq!(&*settings.policy.defaults.site, "File");
     assert_eq!(settings.policy.guard.max_creates.to_string(), "20%");

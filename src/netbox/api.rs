@@ -5,9 +5,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value as Json;
 use url::Url;
 
+use super::Connection;
 use super::error::{NetBoxError, detail};
 use super::version::Version;
-use crate::config;
 use crate::http::{Client, HttpError, Method, Request, Response, header, place};
 
 /// A NetBox that answers.
@@ -25,7 +25,7 @@ pub(super) const LONGEST_QUERY: usize = 3_000;
 
 impl Api {
     /// Asks for the version, which needs a token that is accepted.
-    pub(super) async fn connect(config: &config::NetBox) -> Result<Self, NetBoxError> {
+    pub(super) async fn connect(config: &Connection) -> Result<Self, NetBoxError> {
         let base = config.url.join("api/").map_err(|error| NetBoxError::Stranger {
             place: place(&config.url),
             reason: error.to_string(),

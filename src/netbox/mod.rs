@@ -29,14 +29,15 @@ mod version;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use url::Url;
 
 pub use check::Permission;
 pub use error::NetBoxError;
 pub use version::{NotAVersion, Version};
 
-use crate::config;
 use crate::domain::diagnostic::Diagnostic;
 use crate::domain::memory::Recollection;
 use crate::domain::name::InstanceName;
@@ -45,6 +46,7 @@ use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
 use crate::domain::settings::Policy;
 use crate::domain::world::{Need, World};
+use crate::http;
 use crate::journal::Journal;
 use crate::progress::Progress;
 use api::Api;
@@ -60,6 +62,19 @@ pub struct NetBox {
     patience: Duration,
 }
 
+/// How to reach NetBox.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// Where it is; the path ends with `/`, and `api/` is not part of it.
+    pub url: Url,
+    /// The token.
+    pub token: SecretString,
+    /// How its client behaves.
+    pub http: http::Options,
+    /// How many objects are written with one request.
+    pub batch_size: usize,
+}
+
 /// After so long without an answer that helps, a run gives up: long enough for NetBox to
 /// be started again.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -70,7 +85,7 @@ impl NetBox {
     /// # Errors
     /// When it cannot be reached, is none, is too old, or does not accept the token.
     pub async fn connect(
-        config: &config::NetBox,
+        config: &Connection,
         instance: &InstanceName,
     ) -> Result<Self, NetBoxError> {
         let api = Api::connect(config).await?;

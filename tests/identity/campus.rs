@@ -138,9 +138,14 @@ impl Device {
             ip: address(number),
             lost: former.filter(|_| dice.percent(5)).map(|former| former.ip),
             // Some share one dock with the next, and some report the one that the shop sold to all.
-            shared: (sort == Sort::Laptop).then(|| {
-                MacAddr([0x00, 0x50, 0xb6, 0, (number / 400) as u8, (number / 40 % 10) as u8])
-            }),
+            shared: (sort == Sort::Laptop).then_some(MacAddr([
+                0x00,
+                0x50,
+                0xb6,
+                0,
+                (number / 400) as u8,
+                (number / 40 % 10) as u8,
+            ])),
         }
     }
 

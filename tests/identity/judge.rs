@@ -182,7 +182,7 @@ impl Stage<'_> {
             let Some(is) = said.ends.as_ref().or(expected.map(|expected| &expected.is)) else {
                 panic!("nothing says how {thing} ends");
             };
-            if !self.is_right(thing, is, &end, objects.get(thing)) {
+            if !self.is_right(thing, is, &end) {
                 self.fault(format!(
                     "what {} says of {thing} ends as {}, not as {is}",
                     said.observation.source,
@@ -213,11 +213,11 @@ impl Stage<'_> {
         objects
     }
 
-    fn is_right(&self, thing: &str, is: &str, end: &End, first: Option<&HostObject>) -> bool {
+    fn is_right(&self, thing: &str, is: &str, end: &End) -> bool {
         let is_new = |kind: Kind| match end {
             End::Object(object) => {
                 let known = self.labels.values().chain(self.before.values()).any(|o| o == object);
-                object.0 == kind && (!known || first == Some(object) && !known)
+                object.0 == kind && !known
             }
             _ => false,
         };

@@ -11,7 +11,6 @@
 //! and of some scenarios alone with `CORPUS=` and a part of their names before it.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::print_stdout, reason = "the report is what the test is for")]
 
 mod campus;
 mod judge;

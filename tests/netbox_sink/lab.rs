@@ -4,14 +4,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use netbox_agent::config;
 use netbox_agent::domain::object::{Kind, ObjectKey};
 use netbox_agent::domain::outcome::Outcome;
 use netbox_agent::domain::plan::{Change, Plan, Step};
 use netbox_agent::domain::world::{Need, World};
 use netbox_agent::http::Options;
 use netbox_agent::journal::{Journal, JournalError};
-use netbox_agent::netbox::NetBox;
+use netbox_agent::netbox::{Connection, NetBox};
 use netbox_agent::progress::Silent;
 use tokio_util::sync::CancellationToken;
 
@@ -43,8 +42,8 @@ pub(crate) async fn everywhere(test: impl AsyncFn(Place)) {
 }
 
 /// How to reach it.
-pub(crate) fn configuration(place: &Place) -> config::NetBox {
-    config::NetBox {
+pub(crate) fn configuration(place: &Place) -> Connection {
+    Connection {
         url: format!("{}/", place.url.trim_end_matches('/')).parse().unwrap(),
         token: place.token.as_str().into(),
         http: Options { timeout: Duration::from_secs(60), ..Options::default() },

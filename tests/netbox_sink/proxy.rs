@@ -1,7 +1,6 @@
 //! What may stand between the agent and NetBox: a proxy that refuses, gets slow, loses
 //! answers after NetBox has done what was asked, or is away for a while.
 
-#![expect(clippy::allow_attributes, reason = "no part is unused in every suite")]
 #![allow(dead_code, reason = "every suite uses its own part of the proxy")]
 
 use std::net::SocketAddr;
