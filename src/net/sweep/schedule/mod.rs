@@ -38,6 +38,8 @@ const ENOUGH: f32 = 0.01;
 const FEWEST_ROUNDS: u8 = 2;
 /// Rounds after which a network counts as too lossy to be seen whole.
 const MOST_ROUNDS: u8 = 10;
+/// How long queues may take to drain that a sweep without a limit has filled.
+const DRAIN: Nanos = 25_000_000;
 /// The longest wait between two questions to one address, however often it was asked.
 const LONGEST_WAIT: Nanos = 1_000_000_000;
 
@@ -129,6 +131,9 @@ impl Slot {
     fn unheard(&self, losses: &Losses) -> f32 {
         if self.asked == 0 {
             1.0
+        } else if losses.is_uniform() {
+            // What got lost in the first round shows in the second: only now is it known.
+            losses.overall().powi(i32::from(self.asked))
         } else {
             (-f32::from(self.thin) / 4.0).exp2() * losses.of(self.epoch)
         }
@@ -326,9 +331,11 @@ impl Schedule {
             self.asked += 1;
             self.last_first = now;
         } else {
-            self.losses.keep_up();
-            let powers = -self.losses.of(slot.epoch).log2() * 4.0;
-            slot.thin = slot.thin.saturating_add(powers.clamp(0.0, 100.0) as u8).min(FOUND - 1);
+            if !self.losses.is_uniform() {
+                self.losses.keep_up();
+                let powers = -self.losses.of(slot.epoch).log2() * 4.0;
+                slot.thin = slot.thin.saturating_add(powers.clamp(0.0, 100.0) as u8).min(FOUND - 1);
+            }
             slot.gap = u32::try_from(now.saturating_sub(slot.last) / 1000).unwrap_or(u32::MAX);
         }
         slot.asked = slot.asked.saturating_add(1);
@@ -474,7 +481,9 @@ impl Schedule {
             self.missing = 0.0;
             return Some(if now >= end { Pick::Nothing } else { Pick::NotBefore(end) });
         }
-        self.slow_down(now);
+        if let Some(drained) = self.slow_down(now) {
+            return Some(Pick::NotBefore(drained));
+        }
         if self.round < FEWEST_ROUNDS {
             return self.next_round(0.0);
         }
@@ -506,16 +515,23 @@ impl Schedule {
         None
     }
 
-    /// A sweep without a limit that loses much has been too fast.
-    fn slow_down(&mut self, now: Nanos) {
-        if !self.pace.is_limited()
+    /// A sweep without a limit that loses much has been too fast. What is only late is not
+    /// lost: gives back until when to wait for queues to drain, before that is decided.
+    fn slow_down(&mut self, now: Nanos) -> Option<Nanos> {
+        let too_fast = !self.pace.is_limited()
             && self.losses.known() >= 20
             && self.losses.overall() > 0.26
-            && now > 0
-        {
-            self.pace.limit(now);
-            self.losses.limit(now);
+            && now > 0;
+        if !too_fast {
+            return None;
         }
+        let drained = self.last_sent + DRAIN;
+        if now < drained {
+            return Some(drained);
+        }
+        self.pace.limit(now);
+        self.losses.limit(now);
+        None
     }
 
     /// How many times likelier than not a silent address is a host, before it was asked.
