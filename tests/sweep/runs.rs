@@ -54,7 +54,7 @@ fn one<'a>(list: &'a Json, key: &str, value: &str) -> &'a Json {
 }
 
 /// The device whose interface has this MAC address.
-fn owner<'a>(inventory: &'a Json, mac: [u8; 6]) -> &'a Json {
+fn owner(inventory: &Json, mac: [u8; 6]) -> &Json {
     let mac = MacAddr(mac).to_string();
     let hosts = inventory["hosts"].as_array().unwrap();
     let has = |host: &&Json| host.to_string().to_lowercase().contains(&mac);
