@@ -159,6 +159,8 @@ pub struct Schedule {
     last_first: Nanos,
     /// When a host was found, last.
     last_found: Nanos,
+    /// When a target answered, last.
+    last_heard: Nanos,
     linger: Nanos,
     missing: f32,
     done: bool,
@@ -187,6 +189,7 @@ impl Schedule {
             last_sent: 0,
             last_first: 0,
             last_found: 0,
+            last_heard: 0,
             linger: nanos(policy.linger),
             missing: 0.0,
             done: false,
@@ -291,6 +294,7 @@ impl Schedule {
     /// A target answered. `asked` is the question's count where the answer carries it.
     pub fn heard(&mut self, target: u32, asked: Option<u8>, now: Nanos) -> Answer {
         let Some(slot) = self.slots.get(target as usize).copied() else { return Answer::Again };
+        self.last_heard = self.last_heard.max(now);
         if slot.is_found() {
             self.canary_back(target, now);
             return Answer::Again;
@@ -525,7 +529,8 @@ impl Schedule {
         if !too_fast {
             return None;
         }
-        let drained = self.last_sent + DRAIN;
+        let draining = self.last_heard.min(self.last_sent + LONGEST_WAIT);
+        let drained = self.last_sent.max(draining) + DRAIN;
         if now < drained {
             return Some(drained);
         }
