@@ -548,6 +548,10 @@ impl Schedule {
     /// The chance from which on an address is worth another question: those below it add
     /// up to so little that they can all be left in peace.
     fn worth_asking(&self) -> f32 {
+        if self.losses.is_uniform() {
+            // Everybody silent is as likely a host as the others.
+            return 0.0;
+        }
         // Chances by quarters of powers of ½, the likeliest first.
         let mut sums = [0.0_f32; 256];
         for slot in self.slots.iter().filter(|slot| !slot.is_found()) {
