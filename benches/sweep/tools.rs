@@ -116,10 +116,10 @@ impl Tool {
             Tool::Fping => format!("fping -a -q -g {subnet}"),
             Tool::FpingFast => format!("fping -a -q -i 1 -r 1 -t 100 -g {subnet}"),
             Tool::MasscanFast => format!(
-                "masscan --arpscan {subnet} -e {SCANNER} --router-mac 02-00-00-00-00-01 --rate 200000 --wait 2 -oL -"
+                "masscan --arpscan {subnet} -e {SCANNER} --router-mac 02-00-00-00-00-01 --rate 200000 --wait 2"
             ),
             Tool::MasscanPort => format!(
-                "masscan {subnet} -p {port} -e {SCANNER} --router-mac 02-00-00-00-00-01 --rate 200000 --wait 2 -oL -"
+                "masscan {subnet} -p {port} -e {SCANNER} --router-mac 02-00-00-00-00-01 --rate 200000 --wait 2"
             ),
             Tool::Zmap => format!(
                 "zmap -M icmp_echoscan -i {SCANNER} -S 10.77.0.1 -G 02:00:00:00:00:01 -r 200000 -c 2 -q -b /dev/null -o - {subnet}"

@@ -6,7 +6,8 @@
 //! search touches take memory. A name here is a registration, not a proof: it says who
 //! bought the block.
 
-use std::cmp::Ordering;
+use std::cell::RefCell;
+use std::collections::HashMap;
 
 use crate::domain::mac::{MacAddr, MacKind};
 
@@ -23,8 +24,18 @@ const BY_HABIT: [([u8; 3], &str); 2] =
 pub fn of(mac: MacAddr) -> Option<&'static str> {
     match mac.kind() {
         MacKind::Universal => {
-            let digits = digits(mac);
-            [9, 7, 6].into_iter().find_map(|length| owner(&digits[..length]))
+            let [a, b, c, ..] = mac.0;
+            let large = LARGE.with_borrow_mut(|known| {
+                if known.len() >= MOST_KNOWN {
+                    known.clear();
+                }
+                *known.entry([a, b, c]).or_insert_with(|| large(&digits(mac)[..6]))
+            });
+            let narrower = || {
+                let digits = digits(mac);
+                [9, 7].into_iter().find_map(|length| owner(&digits[..length]))
+            };
+            if large.divided { narrower().or(large.owner) } else { large.owner }
         }
         MacKind::Local => {
             BY_HABIT.iter().find(|(block, _)| mac.0.starts_with(block)).map(|(_, owner)| *owner)
@@ -42,26 +53,57 @@ fn digits(mac: MacAddr) -> [u8; 9] {
     })
 }
 
+/// A block of six digits.
+#[derive(Debug, Clone, Copy)]
+struct Large {
+    owner: Option<&'static str>,
+    /// Whether narrower blocks lie in it.
+    divided: bool,
+}
+
+/// More blocks than this are not remembered.
+const MOST_KNOWN: usize = 1024;
+
+thread_local! {
+    /// Blocks that were looked up: a large network has few makers and many hosts of each.
+    static LARGE: RefCell<HashMap<[u8; 3], Large>> = RefCell::default();
+}
+
+/// The block of these six digits.
+fn large(digits: &[u8]) -> Large {
+    let here = from(digits);
+    let mut lines = BLOCKS[here..].split('\n').take(2).map(|line| line.split_once('\t'));
+    let mut next = || lines.next().flatten().filter(|(key, _)| key.as_bytes().starts_with(digits));
+    match next() {
+        Some((key, name)) if key.len() == digits.len() => {
+            Large { owner: Some(name), divided: next().is_some() }
+        }
+        narrower => Large { owner: None, divided: narrower.is_some() },
+    }
+}
+
 /// The owner of exactly this block.
 fn owner(block: &[u8]) -> Option<&'static str> {
+    let (key, name) = BLOCKS[from(block)..].split('\n').next()?.split_once('\t')?;
+    (key.as_bytes() == block).then_some(name)
+}
+
+/// Where the first line begins whose block does not stand before this one.
+fn from(block: &[u8]) -> usize {
     let text = BLOCKS.as_bytes();
     let (mut low, mut high) = (0, text.len());
     while low < high {
         let middle = low + (high - low) / 2;
         let start = text[..middle].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-        let end = text[middle..]
-            .iter()
-            .position(|byte| *byte == b'\n')
-            .map_or(text.len(), |at| middle + at);
-        let line = &BLOCKS[start..end];
-        let (key, name) = line.split_once('\t')?;
-        match key.as_bytes().cmp(block) {
-            Ordering::Equal => return Some(name),
-            Ordering::Less => low = end + 1,
-            Ordering::Greater => high = start,
+        let length = text[start..].iter().position(|byte| *byte == b'\t').unwrap_or(0);
+        if &text[start..start + length] < block {
+            let line = text[start..].iter().position(|byte| *byte == b'\n');
+            low = line.map_or(text.len(), |end| start + end + 1);
+        } else {
+            high = start;
         }
     }
-    None
+    low
 }
 
 #[cfg(test)]
@@ -104,6 +146,7 @@ mod tests {
             assert_eq!(owner(block.as_bytes()), Some(name));
             before = block;
         }
+        assert_eq!(owner(b"FFFFFFFFF"), None);
         assert_eq!(owner(b"000000000"), None);
         assert_eq!(owner(b"FFFFFF"), None);
     }

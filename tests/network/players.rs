@@ -55,11 +55,11 @@ const BLOCKS: [[u8; 3]; 4] =
     [[0xbc, 0x24, 0x11], [0xb8, 0x27, 0xeb], [0x00, 0x1b, 0x21], [0x00, 0x11, 0x32]];
 
 /// So many hosts with MAC addresses of known vendors, spread evenly over the `room`
-/// addresses that follow a base; never the first two and the last two of them.
+/// addresses that follow a base; never the first two and the last one of them.
 pub(crate) fn crowd(base: [u8; 4], room: u32, count: u32) -> Vec<Player> {
     let base = u32::from(Ipv4Addr::from(base));
     let at = |number: u32| {
-        let spread = u64::from(number) * u64::from(room - 4) / u64::from(count);
+        let spread = u64::from(number) * u64::from(room - 3) / u64::from(count);
         Ipv4Addr::from(base + 2 + u32::try_from(spread).expect("it is less than the room"))
     };
     (0..count).map(|number| Player::new(at(number), mac(number))).collect()

@@ -22,7 +22,8 @@ const VERSION: u32 = 1;
 #[derive(Serialize)]
 struct Document<'a> {
     version: u32,
-    hosts: Vec<HostOut<'a>>,
+    #[serde(serialize_with = "one_by_one")]
+    hosts: &'a [Answer],
     subnets: Vec<SubnetOut<'a>>,
     left_out: Vec<LeftOut<'a>>,
     diagnostics: Vec<DiagnosticOut<'a>>,
@@ -128,6 +129,11 @@ impl<'a> From<&'a Diagnostic> for DiagnosticOut<'a> {
     }
 }
 
+/// Hosts take shape as they are written: a large network has very many.
+fn one_by_one<S: serde::Serializer>(answers: &&[Answer], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_seq(answers.iter().map(HostOut::from))
+}
+
 /// To a thousandth: finer than that is noise.
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
@@ -137,7 +143,7 @@ fn milliseconds(time: Duration) -> f64 {
 pub(super) fn json(report: &Report, took: Duration, out: &mut dyn Write) -> io::Result<()> {
     let document = Document {
         version: VERSION,
-        hosts: report.answers.iter().map(Into::into).collect(),
+        hosts: &report.answers,
         subnets: report.swept.iter().map(Into::into).collect(),
         left_out: report
             .left_out

@@ -132,16 +132,19 @@ async fn find(
         }
     };
     let mdns = mdns::ask(&naming.multicast, mdns_addresses, end.clone());
+    // What nobody will ask for does not wait in line.
+    let (by_dns, by_mdns) = (naming.directory.is_some(), !naming.multicast.is_empty());
     let distribute = async {
         let mut seen = BTreeSet::new();
         while let Some(told) = hear.recv().await {
             match told {
-                Told::Address(ip) if seen.insert(ip) => {
-                    let _ = ask_dns.send(ip);
-                    let _ = ask_mdns.send(ip);
-                }
-                Told::Own(ip) if seen.insert(ip) => {
-                    let _ = ask_dns.send(ip);
+                Told::Address(ip) | Told::Own(ip) if seen.insert(ip) => {
+                    if by_dns {
+                        let _ = ask_dns.send(ip);
+                    }
+                    if by_mdns && matches!(told, Told::Address(_)) {
+                        let _ = ask_mdns.send(ip);
+                    }
                 }
                 Told::Address(_) | Told::Own(_) => {}
                 Told::Alive(ip) => {

@@ -59,6 +59,8 @@ const PART: u32 = 1 << 16;
 const MANY: usize = 3;
 /// One that answers for so many is taken for a proxy in any case.
 pub(super) const TOO_MANY: usize = 16;
+/// The time between news, in nanoseconds.
+const NEWS: Nanos = 10_000_000;
 /// An address of no network (RFC 5737): whoever answers for it answers for all.
 const NOWHERE: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
@@ -200,6 +202,8 @@ struct Sweep<'a> {
     /// Packets beyond those that the schedule counts.
     extra: u64,
     news: Vec<Found>,
+    /// When news were told last.
+    told: Nanos,
     /// MAC addresses that answer for several addresses, and for how many.
     suspects: Vec<(MacAddr, usize)>,
     /// Those that answered for an address that nobody has.
@@ -240,6 +244,7 @@ impl<'a> Sweep<'a> {
             outbox: Outbox::default(),
             extra: 0,
             news: Vec::new(),
+            told: 0,
             suspects: Vec::new(),
             proxies: BTreeSet::new(),
         }
@@ -255,10 +260,15 @@ impl<'a> Sweep<'a> {
             Ok(stop) => stop,
             Err(error) => Some(self.failed(&error)),
         };
+        self.shared.tell(std::mem::take(&mut self.news));
         let mut summary = self.schedule.summary();
         summary.sent += self.extra;
         let answers = self.conclude(report);
-        report.answers.extend(answers);
+        if report.answers.is_empty() {
+            report.answers = answers;
+        } else {
+            report.answers.extend(answers);
+        }
         report.stop = stop;
         summary
     }
@@ -414,7 +424,12 @@ impl<'a> Sweep<'a> {
                 }
             }
         }
-        self.shared.tell(std::mem::take(&mut self.news));
+        // Whoever listens is woken by each of these: not for every host by itself.
+        let now = self.now();
+        if !self.news.is_empty() && now >= self.told + NEWS {
+            self.told = now;
+            self.shared.tell(std::mem::take(&mut self.news));
+        }
         Ok(())
     }
 

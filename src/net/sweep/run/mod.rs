@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{Found, Report};
+use super::answer::{Answer, Found, Report};
 use super::echo::{EchoJob, EchoReport};
 use super::engine::{News, Shared, Stop};
 use super::link::{LinkJob, LinkReport};
@@ -260,6 +260,15 @@ impl Sweep {
                 format!("it cannot be swept: {reason}; plug it in, or sweep another subnet");
             self.say(Diagnostic::error("sweep_failed", net.to_string(), message));
             self.plan.left_out.push((net, reason));
+        }
+    }
+
+    /// Takes in answers; the first ones, which may be very many, without a copy.
+    fn keep(&mut self, answers: Vec<Answer>) {
+        if self.report.answers.is_empty() {
+            self.report.answers = answers;
+        } else {
+            self.report.answers.extend(answers);
         }
     }
 

@@ -68,7 +68,7 @@ impl Sweep {
             gap,
             (!complete).then_some(report.asked),
         );
-        self.report.answers.extend(report.answers);
+        self.keep(report.answers);
     }
 
     fn tell_proxies(&mut self, proxies: &BTreeSet<MacAddr>, answers: &[Answer]) {
@@ -152,7 +152,7 @@ impl Sweep {
             gap,
             None,
         );
-        self.report.answers.extend(report.answers);
+        self.keep(report.answers);
     }
 
     pub(super) fn take_echo(&mut self, job: &EchoJob, way: Way, report: EchoReport) {
@@ -171,7 +171,7 @@ impl Sweep {
             stopped.or(refused).or(far),
             None,
         );
-        self.report.answers.extend(report.answers);
+        self.keep(report.answers);
     }
 
     /// No echo request may be sent: connections may always be tried, but prove little.
@@ -196,7 +196,7 @@ impl Sweep {
         let gap = stopped
             .unwrap_or_else(|| "a host need not accept or refuse a TCP connection".to_owned());
         self.swept(|part| part.way == way, Method::Tcp, None, &answers, Some(gap), None);
-        self.report.answers.extend(answers);
+        self.keep(answers);
     }
 
     /// The time between two connections.
@@ -232,7 +232,7 @@ impl Sweep {
                 gap: Some(gap.clone()),
             });
         }
-        self.report.answers.extend(answers);
+        self.keep(answers);
     }
 
     /// The machine's own addresses are hosts, too.
@@ -298,7 +298,7 @@ impl Sweep {
         }
         let report = &mut self.report;
         report.left_out.sort();
-        report.answers.sort_by_key(|answer| (answer.ip, answer.method));
+        report.answers.sort_unstable_by_key(|answer| (answer.ip, answer.method, answer.mac));
         report.answers.dedup_by_key(|answer| answer.ip);
         report
             .swept

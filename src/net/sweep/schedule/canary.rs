@@ -6,6 +6,8 @@ use super::Nanos;
 
 /// More hosts than this take no turns; each is asked seldom enough as it is.
 const MOST: usize = 64;
+/// No more late ones of one host are waited for.
+const MOST_OVERDUE: usize = 64;
 /// What comes later than this is the answer to something else.
 const LATE: Nanos = 1_000_000_000;
 
@@ -16,12 +18,12 @@ pub(super) struct Sent {
     pub(super) epoch: u16,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Bird {
     target: u32,
     out: Option<Sent>,
-    /// The last one that counted as lost, which may still come.
-    overdue: Option<Sent>,
+    /// Those that counted as lost and may still come, the oldest first.
+    overdue: VecDeque<Sent>,
 }
 
 /// A canary that came back.
@@ -46,7 +48,7 @@ impl Canaries {
     /// A host that answers as most do may take turns.
     pub(super) fn enlist(&mut self, target: u32) {
         if self.birds.len() < MOST {
-            self.birds.push(Bird { target, out: None, overdue: None });
+            self.birds.push(Bird { target, out: None, overdue: VecDeque::new() });
         }
     }
 
@@ -83,15 +85,13 @@ impl Canaries {
     ) -> Option<Back> {
         let at = self.birds.iter().position(|bird| bird.target == target)?;
         let bird = &mut self.birds[at];
-        bird.overdue = bird.overdue.filter(|overdue| now < overdue.at + LATE);
-        if let Some(overdue) = bird.overdue
-            && !bird.out.is_some_and(&can_be)
+        bird.overdue.retain(|overdue| now < overdue.at + LATE);
+        if !bird.out.is_some_and(&can_be)
+            && let Some(overdue) = bird.overdue.pop_front()
         {
-            bird.overdue = None;
             return Some(Back::Late(overdue));
         }
         let sent = bird.out.take()?;
-        bird.overdue = None;
         self.out.retain(|index| *index != at);
         Some(Back::InTime(sent))
     }
@@ -105,7 +105,10 @@ impl Canaries {
         }
         self.out.pop_front();
         bird.out = None;
-        bird.overdue = Some(sent);
+        if bird.overdue.len() >= MOST_OVERDUE {
+            bird.overdue.pop_front();
+        }
+        bird.overdue.push_back(sent);
         Some(sent.epoch)
     }
 

@@ -135,6 +135,12 @@ impl Losses {
         self.answered(epoch);
     }
 
+    /// Whether all questions are taken to have been lost alike, as while the rate has no
+    /// limit.
+    pub(super) fn is_uniform(&self) -> bool {
+        self.belief.is_none()
+    }
+
     /// What the network can bear; none while the rate has no limit.
     pub(super) fn belief(&self) -> Option<&Belief> {
         self.belief.as_ref()

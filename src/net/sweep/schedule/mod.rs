@@ -38,6 +38,8 @@ const ENOUGH: f32 = 0.01;
 const FEWEST_ROUNDS: u8 = 2;
 /// Rounds after which a network counts as too lossy to be seen whole.
 const MOST_ROUNDS: u8 = 10;
+/// How long queues may take to drain that a sweep without a limit has filled.
+const DRAIN: Nanos = 25_000_000;
 /// The longest wait between two questions to one address, however often it was asked.
 const LONGEST_WAIT: Nanos = 1_000_000_000;
 
@@ -129,6 +131,9 @@ impl Slot {
     fn unheard(&self, losses: &Losses) -> f32 {
         if self.asked == 0 {
             1.0
+        } else if losses.is_uniform() {
+            // What got lost in the first round shows in the second: only now is it known.
+            losses.overall().powi(i32::from(self.asked))
         } else {
             (-f32::from(self.thin) / 4.0).exp2() * losses.of(self.epoch)
         }
@@ -154,6 +159,8 @@ pub struct Schedule {
     last_first: Nanos,
     /// When a host was found, last.
     last_found: Nanos,
+    /// When a target answered, last.
+    last_heard: Nanos,
     linger: Nanos,
     missing: f32,
     done: bool,
@@ -182,6 +189,7 @@ impl Schedule {
             last_sent: 0,
             last_first: 0,
             last_found: 0,
+            last_heard: 0,
             linger: nanos(policy.linger),
             missing: 0.0,
             done: false,
@@ -286,6 +294,7 @@ impl Schedule {
     /// A target answered. `asked` is the question's count where the answer carries it.
     pub fn heard(&mut self, target: u32, asked: Option<u8>, now: Nanos) -> Answer {
         let Some(slot) = self.slots.get(target as usize).copied() else { return Answer::Again };
+        self.last_heard = self.last_heard.max(now);
         if slot.is_found() {
             self.canary_back(target, now);
             return Answer::Again;
@@ -326,9 +335,11 @@ impl Schedule {
             self.asked += 1;
             self.last_first = now;
         } else {
-            self.losses.keep_up();
-            let powers = -self.losses.of(slot.epoch).log2() * 4.0;
-            slot.thin = slot.thin.saturating_add(powers.clamp(0.0, 100.0) as u8).min(FOUND - 1);
+            if !self.losses.is_uniform() {
+                self.losses.keep_up();
+                let powers = -self.losses.of(slot.epoch).log2() * 4.0;
+                slot.thin = slot.thin.saturating_add(powers.clamp(0.0, 100.0) as u8).min(FOUND - 1);
+            }
             slot.gap = u32::try_from(now.saturating_sub(slot.last) / 1000).unwrap_or(u32::MAX);
         }
         slot.asked = slot.asked.saturating_add(1);
@@ -474,7 +485,9 @@ impl Schedule {
             self.missing = 0.0;
             return Some(if now >= end { Pick::Nothing } else { Pick::NotBefore(end) });
         }
-        self.slow_down(now);
+        if let Some(drained) = self.slow_down(now) {
+            return Some(Pick::NotBefore(drained));
+        }
         if self.round < FEWEST_ROUNDS {
             return self.next_round(0.0);
         }
@@ -506,16 +519,24 @@ impl Schedule {
         None
     }
 
-    /// A sweep without a limit that loses much has been too fast.
-    fn slow_down(&mut self, now: Nanos) {
-        if !self.pace.is_limited()
+    /// A sweep without a limit that loses much has been too fast. What is only late is not
+    /// lost: gives back until when to wait for queues to drain, before that is decided.
+    fn slow_down(&mut self, now: Nanos) -> Option<Nanos> {
+        let too_fast = !self.pace.is_limited()
             && self.losses.known() >= 20
             && self.losses.overall() > 0.26
-            && now > 0
-        {
-            self.pace.limit(now);
-            self.losses.limit(now);
+            && now > 0;
+        if !too_fast {
+            return None;
         }
+        let draining = self.last_heard.min(self.last_sent + LONGEST_WAIT);
+        let drained = self.last_sent.max(draining) + DRAIN;
+        if now < drained {
+            return Some(drained);
+        }
+        self.pace.limit(now);
+        self.losses.limit(now);
+        None
     }
 
     /// How many times likelier than not a silent address is a host, before it was asked.
@@ -527,6 +548,10 @@ impl Schedule {
     /// The chance from which on an address is worth another question: those below it add
     /// up to so little that they can all be left in peace.
     fn worth_asking(&self) -> f32 {
+        if self.losses.is_uniform() {
+            // Everybody silent is as likely a host as the others.
+            return 0.0;
+        }
         // Chances by quarters of powers of ½, the likeliest first.
         let mut sums = [0.0_f32; 256];
         for slot in self.slots.iter().filter(|slot| !slot.is_found()) {

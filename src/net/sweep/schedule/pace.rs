@@ -12,6 +12,8 @@ const BURST: f64 = 32.0;
 const GENTLE: f64 = 500.0;
 /// The highest rate that a network is given without being told, however well it bears it.
 const CEILING: f64 = 10_000.0;
+/// The same where no limit was told, and the network turned out to have one.
+const HIGHEST: f64 = 30_000.0;
 /// The rate below which a sweep is not worth the waiting.
 const FLOOR: f64 = 250.0;
 /// The share that may be lost by asking too fast, while the network is tried.
@@ -53,7 +55,7 @@ impl Pace {
         let (rate, ceiling) = match rate {
             Rate::Adaptive => (Some(GENTLE), CEILING),
             Rate::AtMost(rate) => (Some(f64::from(rate.max(1))), f64::from(rate.max(1))),
-            Rate::Max => (None, CEILING),
+            Rate::Max => (None, HIGHEST),
         };
         let mut pace = Pace { rate, ceiling, tokens: 0.0, filled: 0, heard: 0, tested: false };
         pace.tokens = pace.burst();
