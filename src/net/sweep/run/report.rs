@@ -18,12 +18,15 @@ use crate::net::sweep::engine::Stop;
 use crate::net::sweep::link::{LinkJob, LinkReport};
 use crate::net::sweep::nudge::{NudgeJob, NudgeReport};
 use crate::net::sweep::plan::{Part, Way};
+use crate::net::sweep::request::LINGER;
 use crate::net::sweep::schedule::Rate;
 use crate::net::sweep::six::{SixJob, SixReport};
 use crate::net::sweep::targets::Targets;
 
 /// Why silence proves nothing where a proxy answers.
 const PROXIED: &str = "a proxy answers for others, be they there or not";
+/// Why silence proves nothing where nobody waited for it.
+const HASTY: &str = "it waited too short for hosts that save power";
 /// Connections a second where nothing else is told.
 const CONNECTIONS: u32 = 500;
 
@@ -99,6 +102,7 @@ impl Sweep {
         gap: Option<String>,
         asked: Option<u64>,
     ) {
+        let gap = gap.or_else(|| (self.request.linger < LINGER).then(|| HASTY.to_owned()));
         let mut left = asked.unwrap_or(u64::MAX);
         let parts: Vec<(IpNet, Targets)> = self
             .plan
