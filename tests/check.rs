@@ -119,7 +119,7 @@ fn what_the_first_sync_made_is_seen_to_stand() {
     custom field netbox_agent_key: stands
     custom field netbox_agent_source: stands
     custom field netbox_agent_instance: stands
-    custom field netbox_agent_via: missing; the first sync makes it
+    custom field netbox_agent_via: missing; the first sync that needs it makes it
     addresses: none stands more than once in the global table
     ");
 }

@@ -191,7 +191,7 @@ fn detail(run: &Run, changes: &[RecordedChange]) -> String {
         run.start.purpose,
         run.start.sink.as_str()
     );
-    let _ = writeln!(text, "started {}", run.start.started.strftime("%Y-%m-%d %H:%M:%S %Z"));
+    let _ = writeln!(text, "started {}", run.start.started.strftime("%Y-%m-%d %H:%M:%S UTC"));
     for report in &run.sources {
         let _ = write!(
             text,

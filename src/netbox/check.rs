@@ -225,7 +225,10 @@ fn custom_field(world: &World, mark: &crate::domain::desire::Mark) -> Diagnostic
         .of(Kind::CustomField)
         .find(|field| field.field(Field::Name).as_text() == Some(mark.name));
     let Some(stands) = stands else {
-        let message = "missing; the first sync makes it";
+        let message = match mark.refers_to {
+            Some(_) => "missing; the first sync that needs it makes it",
+            None => "missing; the first sync makes it",
+        };
         return Diagnostic::note("custom_field", about, message);
     };
     let wanted = if mark.refers_to.is_some() { "object" } else { "text" };

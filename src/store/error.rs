@@ -71,7 +71,7 @@ pub enum Fault {
     Foreign,
     /// The file is not what it was when it was written.
     #[error(
-        "it is damaged ({reason}); move it away, and the next run begins with a new one and learns from NetBox's change log what it had written"
+        "it is damaged ({reason}); move it away, and the next run begins with a new one: what it wrote into NetBox it learns from its change log, a local inventory it fills anew from the sources"
     )]
     Damaged {
         /// What was found.

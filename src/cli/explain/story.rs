@@ -148,7 +148,8 @@ fn of_address(lone: &LoneAddress, draft: &Draft) -> Story {
 
 fn of_object(kind: Kind, id: u64, draft: &Draft) -> Story {
     let name = draft.world.get(kind, id).map_or("", |live| live.name());
-    let sighting = draft.sightings.get(&(kind, id));
+    let sighting =
+        draft.sightings.get(&(kind, id)).filter(|sighting| !sighting.witnesses.is_empty());
     let stands = sighting.map_or_else(
         || "no source spoke of it in this run; it is left as it is".to_owned(),
         |sighting| {

@@ -47,7 +47,7 @@ const TOLD: usize = 50;
 /// When the input cannot be read. Wrong lines are no error: they are diagnostics.
 pub fn read(mut input: impl BufRead, context: &Context) -> io::Result<Harvest> {
     let mut harvest = Harvest::default();
-    let mut bad = Vec::new();
+    let mut bad = Bad::default();
     let mut number = 0_u64;
     let mut line = Vec::new();
     loop {
@@ -62,7 +62,7 @@ pub fn read(mut input: impl BufRead, context: &Context) -> io::Result<Harvest> {
             false => Err(wrong("", format_args!("it is longer than {LONGEST_LINE} bytes"))),
         };
         if let Err(Wrong(message)) = read {
-            bad.push((number, message));
+            bad.push(number, message);
         }
     }
     tell(&bad, context, &mut harvest);
@@ -93,17 +93,35 @@ fn read_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<bool> {
     }
 }
 
+/// The lines that could not be read: the first of them, and how many more there were. A
+/// command that prints nonsense for hours takes no more room than one that does so once.
+#[derive(Default)]
+struct Bad {
+    first: Vec<(u64, String)>,
+    more: u64,
+}
+
+impl Bad {
+    fn push(&mut self, number: u64, message: String) {
+        if self.first.len() < TOLD {
+            self.first.push((number, message));
+        } else {
+            self.more += 1;
+        }
+    }
+}
+
 /// Tells the bad lines, and takes back every claim to have seen something whole: what was
 /// in a line that could not be read is not gone.
-fn tell(bad: &[(u64, String)], context: &Context, harvest: &mut Harvest) {
-    let Some((first, _)) = bad.first() else { return };
-    for (number, message) in bad.iter().take(TOLD) {
+fn tell(bad: &Bad, context: &Context, harvest: &mut Harvest) {
+    let Some((first, _)) = bad.first.first() else { return };
+    for (number, message) in &bad.first {
         let about = format!("{}:{number}", context.place);
         let message = format!("cannot read line {number}: {message}");
         harvest.diagnostics.push(Diagnostic::error("bad_line", about, message));
     }
-    if bad.len() > TOLD {
-        let message = format!("{} more lines cannot be read", bad.len() - TOLD);
+    if bad.more > 0 {
+        let message = format!("{} more lines cannot be read", bad.more);
         harvest.diagnostics.push(Diagnostic::error("bad_line", &context.place, message));
     }
     let gap: Arc<str> = format!("line {first} could not be read").into();

@@ -78,14 +78,21 @@ impl Finder {
         }
     }
 
-    /// This address wants a name.
+    /// This address wants a name. Those of the loopback mean another machine to whoever
+    /// would be asked, so nobody is.
     pub fn add(&self, ip: IpAddr) {
+        if ip.is_loopback() {
+            return;
+        }
         let _ = self.told.send(Told::Address(ip));
     }
 
     /// This address of the machine itself wants a name. The machine does not ask itself by
     /// multicast.
     pub fn add_own(&self, ip: IpAddr) {
+        if ip.is_loopback() {
+            return;
+        }
         let _ = self.told.send(Told::Own(ip));
     }
 

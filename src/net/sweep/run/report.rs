@@ -133,7 +133,7 @@ impl Sweep {
         let message = format!(
             "it is swept by way of the kernel's neighbours ({by}): slower, and blind to duplicate addresses and to most of IPv6; frames of our own need CAP_NET_RAW, so give it, or run as root"
         );
-        self.say(Diagnostic::note("sweep_unprivileged", &job.name, message));
+        self.say(Diagnostic::warning("sweep_unprivileged", &job.name, message));
         self.tell_proxies(&report.proxies, &report.answers);
         let proxied = (!report.proxies.is_empty()).then(|| PROXIED.to_owned());
         let unsure = (report.unsure > 0).then(|| {
@@ -189,7 +189,7 @@ impl Sweep {
         let message = format!(
             "it is swept by trying TCP connections, which proves no address unused: echo requests cannot be sent ({error}); allow them by CAP_NET_RAW or net.ipv4.ping_group_range"
         );
-        self.say(Diagnostic::note("sweep_unprivileged", &job.name, message));
+        self.say(Diagnostic::warning("sweep_unprivileged", &job.name, message));
         let gap = if way == Way::Loopback { Duration::ZERO } else { self.gap() };
         let addresses = job.targets.iter().map(IpAddr::V4).collect();
         let (found, packets, stop) = connect::try_all(addresses, ports, &shared, gap).await;
