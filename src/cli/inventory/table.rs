@@ -2,18 +2,38 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 
-use super::model::{Host, HostKind, Inventory};
+use super::model::{Address, Host, HostKind, Inventory};
 use super::sheet::Sheet;
 use crate::domain::name::visible;
 
 /// How many characters of one value are shown.
 const LIMIT: usize = 60;
 
-/// The hosts. A column that nothing stands in is left out.
+/// The hosts, and below them the addresses that belong to none. A column that nothing
+/// stands in is left out.
 pub(super) fn hosts(inventory: &Inventory, width: Option<u16>) -> String {
-    if inventory.hosts.is_empty() {
-        return String::new();
+    let mut parts = Vec::new();
+    if !inventory.hosts.is_empty() {
+        parts.push(draw_hosts(inventory, width));
     }
+    if !inventory.unassigned_addresses.is_empty() {
+        let rows = inventory.unassigned_addresses.iter().map(loose).collect();
+        parts.push(draw(&["ADDRESS OF NO HOST", "DNS NAME", "VRF", "STATUS"], rows, width));
+    }
+    parts.join("\n")
+}
+
+fn loose(address: &Address) -> Vec<String> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    vec![
+        address.address.clone(),
+        text(&address.dns_name),
+        text(&address.vrf),
+        text(&address.status),
+    ]
+}
+
+fn draw_hosts(inventory: &Inventory, width: Option<u16>) -> String {
     let rows: Vec<Vec<String>> = inventory.hosts.iter().map(row).collect();
     let titles = [
         "NAME", "KIND", "STATUS", "ROLE", "ADDRESS", "MAC", "TYPE", "PLATFORM", "SITE", "LOCATION",
