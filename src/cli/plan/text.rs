@@ -137,7 +137,7 @@ pub(in crate::cli) fn summary(plan: &Plan) -> String {
     let count = |action| counts.get(&action).copied().unwrap_or(0);
     if plan.is_empty() {
         return match plan.conflicts.len() {
-            0 => "Nothing to do: everything is as it should be.".to_owned(),
+            0 => "Nothing to do: what was seen stands already.".to_owned(),
             kept => format!("Nothing to do; {kept} fields kept as a person set them."),
         };
     }
@@ -172,11 +172,12 @@ pub(in crate::cli) fn ended(plan: &Plan, outcomes: &[Outcome]) -> String {
     )
 }
 
-/// What did not end well, one line each.
+/// What did not end well, one line each. What an end left unreached is counted in the
+/// summary: a person needs no list of it.
 pub(in crate::cli) fn unhappy(plan: &Plan, outcomes: &[Outcome]) -> String {
     let mut text = String::new();
     for (change, outcome) in plan.changes.iter().zip(outcomes) {
-        if !outcome.is_applied() {
+        if !outcome.is_applied() && !matches!(outcome, Outcome::NotReached) {
             let _ = writeln!(
                 text,
                 "{} {} {}: {outcome}",
