@@ -251,18 +251,16 @@ async fn a_node_that_leaves_the_cluster_is_retired() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_template_is_no_guest_unless_it_is_asked_for() {
-    let lab = Lab::new();
-    let mut pve = cluster(&lab.salt, Release::V9_2, 1, 2);
-    let mut template = container(&lab.salt, &lab.salt.name("pve1"), 900);
-    template.set("template", 1);
-    template.running = false;
-    pve.guests.insert(900, template);
-    let standin = Standin::open(pve, 1).await;
-    let without = lab.asks("pve", &standin, "");
-    without.settle(0).await;
-    assert_eq!(without.made().await.of(Kind::VirtualMachine).len(), 2);
-    let lab = Lab::new();
-    let with = lab.asks("pve", &standin, "include_templates = true");
-    with.sync(0).await;
-    assert_eq!(with.made().await.of(Kind::VirtualMachine).len(), 3);
+    for (more, guests) in [("", 2), ("include_templates = true", 3)] {
+        let lab = Lab::new();
+        let mut pve = cluster(&lab.salt, Release::V9_2, 1, 2);
+        let mut template = container(&lab.salt, &lab.salt.name("pve1"), 900);
+        template.set("template", 1);
+        template.running = false;
+        pve.guests.insert(900, template);
+        let standin = Standin::open(pve, 1).await;
+        let lab = lab.asks("pve", &standin, more);
+        lab.settle(0).await;
+        assert_eq!(lab.made().await.of(Kind::VirtualMachine).len(), guests);
+    }
 }
