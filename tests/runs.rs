@@ -302,3 +302,20 @@ fn a_run_and_its_replay_print_and_make_the_same() {
         printed(&["inventory", "--format", "json", "--from", parts[0], "--from", parts[1]])
     );
 }
+
+#[test]
+fn a_device_for_an_address_alone_has_it_as_primary_in_its_vrf() {
+    let agent = Agent::new("[defaults]\nvrf = \"lab\"\nseen_without_mac = \"device\"");
+    agent.says(
+        "{\"version\":1,\"authority\":\"wire\",\"host\":{\"interfaces\":[{\"addresses\":[\"192.0.2.9/24\"]}]}}",
+        0,
+    );
+    let first = agent.sync(0);
+    assert_eq!(first["summary"]["applied"], first["summary"]["planned"], "{first:#}");
+    let end = agent.run(&["inventory", "--format", "json"]);
+    let inventory: Json = serde_json::from_str(&end.out).unwrap();
+    let host = &inventory["hosts"][0];
+    assert_eq!(host["primary_ip4"], "192.0.2.9/24", "{host:#}");
+    assert_eq!(host["interfaces"][0]["addresses"][0]["vrf"], "lab", "{host:#}");
+    assert_eq!(agent.sync(0)["summary"]["planned"], 0);
+}

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 
 use crate::home;
 use crate::network::{Lab, Player, crowd, mac, wire};
-use crate::program::{End, Program};
+use crate::program::{End, Program, can_become_nobody};
 
 /// A configuration with one sweep, and `extra` keys for it.
 fn configuration(program: &Program, extra: &str) -> String {
@@ -294,4 +294,18 @@ fn the_first_look_at_the_loopback_ends_with_hosts_in_the_inventory() {
     assert_eq!((shown.code, rows), (Some(0), 14), "{shown:?}");
     let again = within(&["sync", "--format", "json"]);
     assert_eq!(again.json()["summary"]["planned"], 0, "{again:?}");
+}
+
+#[test]
+fn a_sync_without_privileges_says_what_it_cannot_see() {
+    if !can_become_nobody() {
+        return;
+    }
+    let Some(lab) = Lab::build(&["10.77.0.1/24"], home()) else { return };
+    let program = Program::new();
+    let config = configuration(&program, "subnets = [\"10.77.0.0/24\"]\ndns = false");
+    let sync = ["--config", &config, "sync"];
+    let end = End::of(&program.as_nobody(Some(&lab), &sync).output().unwrap());
+    assert_eq!(end.code, Some(0), "{end:?}");
+    assert!(end.err.contains("CAP_NET_RAW") && end.err.contains("blind to"), "{end:?}");
 }

@@ -215,3 +215,32 @@ pub(in crate::cli) fn refusal(refusals: &[Refusal]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::domain::object::{Kind, ObjectKey};
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_reached_is_counted_and_not_listed() {
+        let change = |name: &str| Change {
+            action: Action::Create,
+            kind: Kind::Tag,
+            key: ObjectKey::new(Kind::Tag, name),
+            id: None,
+            label: name.into(),
+            stamp: None,
+            fields: Default::default(),
+            unseat: Vec::new(),
+            reason: "".into(),
+        };
+        let changes = ["bad", "late", "later"].map(change).to_vec();
+        let plan = Plan { changes, ..Plan::default() };
+        let failed = Outcome::Failed { reason: "no".into() };
+        let outcomes = [failed, Outcome::NotReached, Outcome::NotReached];
+        let told = unhappy(&plan, &outcomes);
+        assert_eq!(told.lines().count(), 1, "{told}");
+        assert!(told.contains("bad") && ended(&plan, &outcomes).contains("2 not reached"));
+    }
+}

@@ -217,6 +217,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nobody_is_asked_for_names_of_the_loopback() {
+        let directory = Some(Directory::of(&[resolver(0).await]).unwrap());
+        let naming = Naming { directory, multicast: Vec::new() };
+        let finder = Finder::start(naming, BTreeMap::new(), CancellationToken::new());
+        finder.add(IpAddr::from([127, 0, 0, 2]));
+        finder.add_own(IpAddr::from([127, 0, 0, 1]));
+        let names = finder.finish(Duration::from_secs(30)).await;
+        assert_eq!(names.diagnostics, [], "a resolver that was asked and is silent is told of");
+    }
+
+    #[tokio::test]
     async fn a_resolver_that_never_answers_costs_a_moment() {
         let begun = Instant::now();
         let finder = finder(0, &CancellationToken::new()).await;
