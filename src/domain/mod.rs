@@ -25,6 +25,7 @@ pub mod pattern;
 pub mod plan;
 pub mod ranking;
 pub mod rules;
+pub mod scope;
 pub mod settings;
 pub mod value;
 pub(crate) mod words;

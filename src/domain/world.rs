@@ -61,7 +61,8 @@ pub struct Need {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct World {
     objects: BTreeMap<(Kind, u64), Live>,
-    /// The kinds that were read whole. What is not in the world of such a kind does not stand.
+    /// The kinds that were read: whole, or where they are parts of hosts, at least those of
+    /// every host that the run can touch. What else is not in the world does not stand.
     pub read: BTreeSet<Kind>,
     /// The kinds that the sink has at all; NetBox before 4.2 has no MAC address objects.
     pub supported: BTreeSet<Kind>,
@@ -81,6 +82,11 @@ impl World {
         self.read.extend(more.read);
         self.supported.extend(more.supported);
         self.marked.extend(more.marked);
+    }
+
+    /// Keeps only what passes a test.
+    pub fn retain(&mut self, mut test: impl FnMut(&Live) -> bool) {
+        self.objects.retain(|_, live| test(live));
     }
 
     /// The object of a kind and id.

@@ -19,6 +19,7 @@ use crate::domain::memory::{Memory, Recollection, Written};
 use crate::domain::name::SourceName;
 use crate::domain::object::{Desired, Field, Kind, ObjectKey};
 use crate::domain::plan::Plan;
+use crate::domain::scope::{PARTS, scope};
 use crate::domain::settings::Policy;
 use crate::domain::value::SmallMap;
 use crate::domain::world::{Need, World};
@@ -93,12 +94,12 @@ pub async fn draft(asked: Vec<Asked>, context: &Context) -> Result<Draft, Engine
     let recall = (!context.replay).then_some(&*context.store);
     let picture = picture(asked, &context.unasked, recall, policy)?;
     let before = context.store.sightings(&context.sink.id())?;
-    let need = need(&picture.inventory, policy, &before);
-    let mut world = context.sink.snapshot(&need).await?;
+    let kinds = kinds(&picture.inventory, policy, &before);
+    let mut world = world(context, &kinds, &picture.inventory, &before).await?;
     if is_in_doubt(context, &world)? {
         debug!("a run was killed; waiting for what may still be under way of it");
         tokio::time::sleep(UNDER_WAY).await;
-        world = context.sink.snapshot(&need).await?;
+        world = self::world(context, &kinds, &picture.inventory, &before).await?;
     }
     let memory = memory(context, &world, &before).await?;
     let known = with_retired(before.clone(), &memory, now);
@@ -167,9 +168,32 @@ pub async fn draft(asked: Vec<Asked>, context: &Context) -> Result<Draft, Engine
     })
 }
 
+/// What stands of these kinds; of parts, only those of hosts that the run can touch.
+async fn world(
+    context: &Context,
+    kinds: &BTreeSet<Kind>,
+    inventory: &Inventory,
+    before: &Sightings,
+) -> Result<World, EngineError> {
+    let is_part = |kind: &Kind| PARTS.iter().any(|(part, _)| part == kind) || *kind == Kind::Cable;
+    let (parts, whole) = kinds.iter().copied().partition(is_part);
+    let mut world = context.sink.snapshot(&Need { kinds: whole }).await?;
+    let (store, sink) = (&context.store, context.sink.id());
+    let bindings = store.bindings(&sink)?;
+    let pending = store.pending_intents(&sink)?;
+    let known = (before.keys().copied())
+        .chain(bindings.objects.into_values())
+        .chain(bindings.natives.into_values())
+        .chain(pending.iter().filter_map(|intent| Some((intent.change.kind, intent.id?))))
+        .collect();
+    let scope = scope(inventory, &world, &known, &context.policy);
+    world.absorb(context.sink.parts(parts, scope, &world).await?);
+    Ok(world)
+}
+
 /// The kinds that a run may touch: what every run can, what was seen, and what the
 /// agent keeps already.
-fn need(inventory: &Inventory, policy: &Policy, before: &Sightings) -> Need {
+fn kinds(inventory: &Inventory, policy: &Policy, before: &Sightings) -> BTreeSet<Kind> {
     use Kind::{
         Cable, Cluster, ClusterType, CustomField, Device, DeviceRole, DeviceType, Interface,
         InventoryItem, IpAddress, IpRange, Location, MacAddress, Manufacturer, Platform, Prefix,
@@ -223,7 +247,7 @@ fn need(inventory: &Inventory, policy: &Policy, before: &Sightings) -> Need {
     also(states(Attribute::Platform), &[Platform]);
     also(states(Attribute::Location), &[Location]);
     also(states(Attribute::Tenant), &[Tenant]);
-    Need { kinds }
+    kinds
 }
 
 /// What earlier runs left behind, with what a killed one left in doubt, and rebuilt

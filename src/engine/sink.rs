@@ -1,6 +1,6 @@
 //! Where a run writes: NetBox, or the local inventory where none is configured.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -11,6 +11,7 @@ use crate::domain::memory::Recollection;
 use crate::domain::object::Kind;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
+use crate::domain::scope::Scope;
 use crate::domain::world::{Need, World};
 use crate::journal::Journal;
 use crate::netbox::NetBox;
@@ -63,6 +64,23 @@ impl Sink {
                 blocking(move || local.snapshot(&need)).await?.map_err(EngineError::from)
             }
             Sink::NetBox(netbox, _) => Ok(netbox.snapshot(need).await?),
+        }
+    }
+
+    /// What stands of these kinds of parts, on the hosts that a scope names at least;
+    /// `hosts` is what stands otherwise.
+    pub(super) async fn parts(
+        &self,
+        kinds: BTreeSet<Kind>,
+        scope: Scope,
+        hosts: &World,
+    ) -> Result<World, EngineError> {
+        match self {
+            Sink::Local(local) => {
+                let local = local.clone();
+                blocking(move || local.parts(kinds, scope)).await?.map_err(EngineError::from)
+            }
+            Sink::NetBox(netbox, _) => Ok(netbox.parts(&kinds, scope, hosts).await?),
         }
     }
 

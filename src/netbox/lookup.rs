@@ -42,12 +42,11 @@ pub(super) async fn same(
     kind: Kind,
     wanted: &[&Fields],
 ) -> Result<Vec<Vec<Live>>, NetBoxError> {
-    let asking = sheet(kind).reading(api.version);
     let mut standing: BTreeMap<u64, Live> = BTreeMap::new();
     for probe in probes(kind, wanted) {
         let values: Vec<String> = probe.values.into_iter().collect();
         for part in parts(probe.filter, &values) {
-            let rows = matching(api, kind, probe.filter, part, &asking).await?;
+            let rows = matching(api, kind, probe.filter, part).await?;
             standing.extend(rows.into_iter().map(|live| (live.id, live)));
         }
     }
@@ -59,19 +58,19 @@ pub(super) async fn same(
 
 /// Every object that a filter with these values lets through. NetBox refuses a question
 /// for the parts of something that stands no more: then the others are asked for alone.
-fn matching<'a>(
+pub(super) fn matching<'a>(
     api: &'a Api,
     kind: Kind,
     filter: &'a str,
     values: &'a [String],
-    asking: &'a str,
 ) -> BoxFuture<'a, Result<Vec<Live>, NetBoxError>> {
     async move {
         let filters: Vec<(&str, &str)> =
             values.iter().map(|value| (filter, value.as_str())).collect();
         let sheet = sheet(kind);
+        let asking = sheet.reading(api.version);
         let mut found = Vec::new();
-        let read = page::each(api, sheet.endpoint, &filters, asking, |row| {
+        let read = page::each(api, sheet.endpoint, &filters, &asking, |row| {
             found.extend(row::live(sheet, api.version, &row));
         });
         match read.await {
@@ -81,8 +80,8 @@ fn matching<'a>(
                     return Ok(Vec::new());
                 }
                 let (one, other) = values.split_at(values.len() / 2);
-                let mut found = matching(api, kind, filter, one, asking).await?;
-                found.extend(matching(api, kind, filter, other, asking).await?);
+                let mut found = matching(api, kind, filter, one).await?;
+                found.extend(matching(api, kind, filter, other).await?);
                 Ok(found)
             }
             Err(error) => Err(error),

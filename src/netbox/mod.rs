@@ -20,13 +20,14 @@ mod error;
 mod lookup;
 mod natural;
 mod page;
+mod parts;
 mod recollect;
 mod row;
 mod snapshot;
 mod table;
 mod version;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -44,6 +45,7 @@ use crate::domain::name::InstanceName;
 use crate::domain::object::Kind;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
+use crate::domain::scope::Scope;
 use crate::domain::settings::Policy;
 use crate::domain::world::{Need, World};
 use crate::http;
@@ -150,6 +152,20 @@ impl NetBox {
     /// When it cannot be read.
     pub async fn snapshot(&self, need: &Need) -> Result<World, NetBoxError> {
         snapshot::read(&self.api, need).await
+    }
+
+    /// What stands of kinds of parts, on the hosts that a scope names at least; `hosts` is
+    /// what stands otherwise. Where most hosts are in the scope, all parts are read.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn parts(
+        &self,
+        kinds: &BTreeSet<Kind>,
+        scope: Scope,
+        hosts: &World,
+    ) -> Result<World, NetBoxError> {
+        parts::read(&self.api, kinds, scope, hosts).await
     }
 
     /// What this agent last wrote into objects that carry its marks, as far as NetBox's

@@ -8,6 +8,7 @@ mod harm;
 mod lab;
 #[path = "../netbox/mod.rs"]
 mod netbox;
+mod parts;
 mod plans;
 mod proxy;
 mod roundtrip;

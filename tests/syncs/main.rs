@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `place` | the NetBox, and a person who works in it |
 //! | `agent`, `hosts` | the agent, and what its sources say |
-//! | `sums`, `kills`, `weather`, `rivals`, `people`, `absence`, `plans`, `pace` | the tests |
+//! | `sums`, `kills`, `weather`, `rivals`, `people`, `absence`, `plans`, `pace`, `scope` | the tests |
 
 #![expect(
     clippy::unwrap_used,
@@ -27,5 +27,6 @@ mod plans;
 #[path = "../netbox_sink/proxy.rs"]
 mod proxy;
 mod rivals;
+mod scope;
 mod sums;
 mod weather;

@@ -11,6 +11,7 @@ mod kinds;
 mod rules;
 mod shelf;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -19,6 +20,7 @@ use super::{Store, StoreError};
 use crate::domain::object::Kind;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::Plan;
+use crate::domain::scope::{Scope, host_of};
 use crate::domain::world::{Need, World};
 use crate::journal::Journal;
 use crate::progress::Progress;
@@ -53,6 +55,17 @@ impl Local {
             }
             Ok(())
         })?;
+        Ok(world)
+    }
+
+    /// The parts of these kinds, as far as they are in a scope.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn parts(&self, kinds: BTreeSet<Kind>, mut scope: Scope) -> Result<World, StoreError> {
+        let mut world = self.snapshot(&Need { kinds })?;
+        scope.extend(world.iter());
+        world.retain(|live| host_of(live).is_none_or(|host| scope.hosts.contains(&host)));
         Ok(world)
     }
 

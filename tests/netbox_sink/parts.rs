@@ -1,0 +1,94 @@
+//! Of many hosts only the parts of those are read that a run can touch.
+
+use std::collections::BTreeSet;
+
+use netbox_agent::domain::object::{Field, Kind};
+use netbox_agent::domain::scope::{PARTS, Scope, host_of};
+use netbox_agent::domain::world::{Live, World};
+
+use crate::lab::{Place, agent, apply_whole, everything, everywhere, unique};
+use crate::plans::network;
+
+fn all_parts() -> BTreeSet<Kind> {
+    PARTS.iter().map(|(part, _)| *part).collect()
+}
+
+/// The device of a network with a number.
+fn device<'w>(world: &'w World, word: &str, number: u32) -> &'w Live {
+    let name = format!("{word}-{number:04}");
+    world.of(Kind::Device).find(|live| live.name() == name).unwrap()
+}
+
+fn interface_of<'w>(world: &'w World, device: &Live) -> &'w Live {
+    let on_it = |live: &&Live| live.referenced(Field::Device) == Some(device.id);
+    world.of(Kind::Interface).find(on_it).unwrap()
+}
+
+#[tokio::test]
+async fn the_parts_of_a_few_hosts_are_read_by_whatever_leads_to_them() {
+    everywhere(async |place: Place| {
+        let word = unique();
+        let netbox = agent(&place, &word).await;
+        let world = everything(&netbox).await;
+        apply_whole(&netbox, &network(&word, 120, &world, &word)).await;
+        let world = everything(&netbox).await;
+        let has_macs = world.supported.contains(&Kind::MacAddress);
+
+        let by_id: Vec<&Live> = (3..6).map(|number| device(&world, &word, number)).collect();
+        let by_interface = device(&world, &word, 77);
+        let by_mac = device(&world, &word, 99);
+        let mac = "00:1b:21:00:00:63".parse().unwrap();
+        let gone = (Kind::Device, u64::from(u32::MAX));
+        let scope = Scope {
+            hosts: by_id.iter().map(|live| (live.kind, live.id)).chain([gone]).collect(),
+            interfaces: [(Kind::Interface, interface_of(&world, by_interface).id)].into(),
+            macs: [mac].into(),
+        };
+        let before = netbox.requests();
+        let parts = netbox.parts(&all_parts(), scope, &world).await.unwrap();
+        assert!(netbox.requests() - before <= 10, "{}", netbox.requests() - before);
+
+        let read: BTreeSet<u64> = parts.iter().filter_map(host_of).map(|(_, id)| id).collect();
+        let mut wanted: BTreeSet<u64> = by_id.iter().map(|live| live.id).collect();
+        wanted.insert(by_interface.id);
+        if !has_macs {
+            // Where MAC addresses are objects, they lead to their interfaces.
+            wanted.insert(by_mac.id);
+        } else if read.contains(&by_mac.id) {
+            panic!("a MAC address was asked for that is an object of its own");
+        }
+        assert_eq!(read, wanted);
+        for part in parts.iter() {
+            assert_eq!(Some(part), world.get(part.kind, part.id));
+        }
+        assert_eq!(parts.of(Kind::Interface).count(), wanted.len());
+        for kind in all_parts() {
+            assert!(parts.read.contains(&kind), "{kind}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn where_most_hosts_are_concerned_all_parts_are_read_in_few_requests() {
+    everywhere(async |place: Place| {
+        let word = unique();
+        let netbox = agent(&place, &word).await;
+        let world = everything(&netbox).await;
+        apply_whole(&netbox, &network(&word, 60, &world, &word)).await;
+        let world = everything(&netbox).await;
+        let hosts = [Kind::Device, Kind::VirtualMachine];
+        let all = hosts.iter().flat_map(|kind| world.of(*kind)).map(|live| (live.kind, live.id));
+        let scope = Scope { hosts: all.collect(), ..Scope::default() };
+        let parts = netbox.parts(&all_parts(), scope, &world).await.unwrap();
+        for kind in all_parts() {
+            assert_eq!(parts.of(kind).count(), world.of(kind).count(), "{kind}");
+        }
+        // One page for a thousand interfaces, and none for the parts of hosts that are not there.
+        let before = netbox.requests();
+        let none = netbox.parts(&all_parts(), Scope::default(), &World::default()).await.unwrap();
+        assert!(none.is_empty());
+        assert_eq!(netbox.requests(), before);
+    })
+    .await;
+}
