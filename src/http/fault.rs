@@ -1,11 +1,12 @@
 //! Why a request failed, shaped by what a caller does about it. No message holds
 //! a secret: neither a URL's user and query, nor what a server echoed of a token.
 
-use std::error::Error as _;
+use std::error::Error;
 use std::fmt;
 use std::io;
 
 use bytes::Bytes;
+use rustls::InvalidMessage;
 use url::Url;
 
 use super::trust::{Fingerprint, Untrusted};
@@ -87,6 +88,10 @@ pub enum Silence {
     TimedOut,
     /// The connection ended before the answer did.
     Cut,
+    /// It was asked by TLS and answers without.
+    NoTls,
+    /// It was asked without TLS and does not answer in HTTP.
+    NoHttp,
     /// Something else.
     Other(String),
 }
@@ -105,6 +110,8 @@ impl fmt::Display for Silence {
                 "no answer in time; is the address right, or a longer `timeout` needed?",
             ),
             Silence::Cut => f.write_str("the connection was cut before the answer ended"),
+            Silence::NoTls => f.write_str("it speaks no TLS; is it http://?"),
+            Silence::NoHttp => f.write_str("it does not answer in HTTP; is it https://?"),
             Silence::Other(what) => f.write_str(what),
         }
     }
@@ -152,6 +159,15 @@ fn silence(error: &reqwest::Error, url: &Url) -> Silence {
     if error.is_dns() {
         return Silence::NoSuchName(url.host_str().unwrap_or_default().to_owned());
     }
+    if speaks_no_tls(error) {
+        return Silence::NoTls;
+    }
+    let is_no_http = |error: &(dyn Error + 'static)| {
+        error.downcast_ref::<hyper::Error>().filter(|error| error.is_parse()).map(drop)
+    };
+    if url.scheme() == "http" && within(error, &is_no_http).is_some() {
+        return Silence::NoHttp;
+    }
     let mut cause = error.source();
     while let Some(error) = cause {
         if let Some(known) = error.downcast_ref::<io::Error>().and_then(silence_of) {
@@ -181,21 +197,34 @@ pub(super) fn silence_of(error: &io::Error) -> Option<Silence> {
 }
 
 /// The judgement of our own verifier, wherever it is wrapped.
-pub(super) fn untrusted<'e>(error: &'e (dyn std::error::Error + 'static)) -> Option<&'e Untrusted> {
-    if let Some(untrusted) = error.downcast_ref::<Untrusted>() {
-        return Some(untrusted);
-    }
-    if let Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other))) =
-        error.downcast_ref::<rustls::Error>()
-    {
-        return other.0.downcast_ref::<Untrusted>();
-    }
+pub(super) fn untrusted<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Untrusted> {
+    within(error, &|error| match error.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidCertificate(rustls::CertificateError::Other(other))) => {
+            other.0.downcast_ref::<Untrusted>()
+        }
+        _ => error.downcast_ref::<Untrusted>(),
+    })
+}
+
+/// Whether the other side answered the first words of TLS in something else.
+pub(super) fn speaks_no_tls(error: &(dyn Error + 'static)) -> bool {
+    let is_plain = |error: &(dyn Error + 'static)| match error.downcast_ref::<rustls::Error>() {
+        Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => Some(()),
+        _ => None,
+    };
+    within(error, &is_plain).is_some()
+}
+
+/// What the outermost error says to which something can be said.
+fn within<'e, T>(
+    error: &'e (dyn Error + 'static),
+    pick: &impl Fn(&'e (dyn Error + 'static)) -> Option<T>,
+) -> Option<T> {
     // An `io::Error` is not the source of what it wraps: it stands in its place.
-    let inner = error
-        .downcast_ref::<io::Error>()
-        .and_then(io::Error::get_ref)
-        .and_then(|inner| untrusted(inner as &(dyn std::error::Error + 'static)));
-    inner.or_else(|| error.source().and_then(untrusted))
+    let wrapped = || error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    pick(error)
+        .or_else(|| wrapped().and_then(|inner| within(inner as &(dyn Error + 'static), pick)))
+        .or_else(|| error.source().and_then(|inner| within(inner, pick)))
 }
 
 /// The innermost causes of an error, without the URL that reqwest puts first.

@@ -23,7 +23,7 @@ use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 use url::{Host, Url};
 
 use super::Trust;
-use super::fault::{HttpError, Silence, place, silence_of, untrusted};
+use super::fault::{HttpError, Silence, place, silence_of, speaks_no_tls, untrusted};
 use crate::domain::name::visible;
 
 /// How a WebSocket behaves.
@@ -190,6 +190,9 @@ fn silent(place: &str, reason: Silence, delivered: bool) -> HttpError {
 }
 
 fn silence(error: &io::Error) -> Silence {
+    if speaks_no_tls(error) {
+        return Silence::NoTls;
+    }
     silence_of(error).unwrap_or_else(|| Silence::Other(visible(&error.to_string(), 200)))
 }
 

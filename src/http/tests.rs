@@ -299,6 +299,26 @@ async fn nothing_that_listens_is_told_as_refused() {
 }
 
 #[tokio::test]
+async fn the_wrong_one_of_http_and_https_is_told() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let plain = format!("https://{}/", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            // A hello of TLS is no line of HTTP: servers say so at once.
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(status("400 Bad Request", "", "no").as_bytes()).await;
+        }
+    });
+    let error = fetch(&client(Trust::System), plain.parse().unwrap()).await.unwrap_err();
+    assert!(error.to_string().ends_with(": it speaks no TLS; is it http://?"), "{error}");
+    server.abort();
+    let acceptor = identity("localhost", true).acceptor;
+    let tls = Server::start(|_, _| ok("hello"), Some(acceptor)).await;
+    let error = fetch(&client(Trust::System), tls.url("http", "/")).await.unwrap_err();
+    assert!(error.to_string().ends_with("HTTP; is it https://?"), "{error}");
+}
+
+#[tokio::test]
 async fn a_name_that_cannot_exist_is_told_as_such() {
     let url = format!("http://{}.example/", "a".repeat(64)).parse().unwrap();
     let error = fetch(&client(Trust::System), url).await.unwrap_err();
