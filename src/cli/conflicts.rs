@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::plan::{ConflictFile, Names, PlanFormat, json};
-use super::session::{Access, open};
+use super::session::{Access, open, referred};
 use crate::domain::object::{Field, Kind};
 use crate::store::{OpenConflict, Reclaim};
 
@@ -54,7 +54,9 @@ pub(super) async fn list(args: &ConflictsArgs, console: &Console) -> Result<Exit
             .collect();
         return console.print(format_args!("{}\n", json(&all)?)).map(|()| Exit::Done);
     }
-    let names = Names { world: None, desired: None };
+    let told = open.iter().flat_map(|open| [&open.conflict.live, &open.conflict.want]);
+    let world = referred(told, &session).await;
+    let names = Names { world: Some(&world), desired: None };
     let mut text = String::new();
     for OpenConflict { conflict, first_seen, .. } in &open {
         let _ = writeln!(

@@ -10,8 +10,9 @@ use serde::Serialize;
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::plan::{ChangeFile, Names, PlanFormat, ended, json, render, unhappy};
-use super::session::{Access, failure, open};
+use super::session::{Access, failure, open, referred};
 use crate::domain::outcome::Outcome;
+use crate::domain::world::World;
 use crate::engine;
 use crate::store::{RecordedChange, Run};
 
@@ -148,7 +149,16 @@ pub(super) async fn run(args: &HistoryArgs, console: &Console) -> Result<Exit, F
     let changes = store.run_changes(number).map_err(Failure::failed)?;
     match args.format {
         PlanFormat::Json => console.print(format_args!("{}\n", json(&file(&run, Some(&changes)))?)),
-        PlanFormat::Table => console.print(detail(&run, &changes)),
+        PlanFormat::Table => {
+            let fields = changes.iter().flat_map(|recorded| recorded.change.fields.iter());
+            let told = fields.flat_map(|(_, value)| [&value.before, &value.after]);
+            let world = match run.start.sink == session.context.sink.id() {
+                true => referred(told, &session).await,
+                false => World::default(),
+            };
+            let names = Names { world: Some(&world), desired: None };
+            console.print(detail(&run, &changes, names))
+        }
     }
     .map(|()| Exit::Done)
 }
@@ -181,7 +191,7 @@ fn table(runs: &[Run]) -> Table {
     table
 }
 
-fn detail(run: &Run, changes: &[RecordedChange]) -> String {
+fn detail(run: &Run, changes: &[RecordedChange], names: Names<'_>) -> String {
     let mut text = String::new();
     let result = run.result.as_deref().unwrap_or("running");
     let _ = writeln!(
@@ -204,7 +214,6 @@ fn detail(run: &Run, changes: &[RecordedChange]) -> String {
         };
     }
     text.push('\n');
-    let names = Names { world: None, desired: None };
     for recorded in changes {
         let change = &recorded.change;
         let end =
@@ -227,8 +236,15 @@ pub(super) async fn rollback(args: &RollbackArgs, console: &Console) -> Result<E
     let access = if args.dry_run { Access::Read } else { Access::Write };
     let session = open(console, access, &[]).await?;
     let undo = engine::undo(args.run, &session.context).await.map_err(|error| failure(&error))?;
-    let names = Names { world: None, desired: None };
+    if undo.run.counts.applied == 0 && undo.plan.is_empty() && undo.plan.conflicts.is_empty() {
+        let none = format!("Nothing to undo: run {} changed nothing.\n", args.run);
+        return console.print(none).map(|()| Exit::Done);
+    }
     if args.dry_run {
+        let fields = undo.plan.changes.iter().flat_map(|change| change.fields.iter());
+        let told = fields.flat_map(|(_, value)| [&value.before, &value.after]);
+        let world = referred(told, &session).await;
+        let names = Names { world: Some(&world), desired: None };
         return console.print(render(&undo.plan, names)).map(|()| Exit::Done);
     }
     for conflict in &undo.plan.conflicts {
@@ -239,6 +255,10 @@ pub(super) async fn rollback(args: &RollbackArgs, console: &Console) -> Result<E
             conflict.label,
             args.run
         ));
+    }
+    if undo.plan.is_empty() {
+        let none = format!("Nothing is left to undo of run {}.\n", args.run);
+        return console.print(none).map(|()| Exit::Done);
     }
     let (run, outcomes) = undo
         .apply(&session.context, &console.progress(), &console.cancel())

@@ -10,6 +10,9 @@ use super::console::Console;
 use super::exit::Failure;
 use crate::config::Settings;
 use crate::domain::guard::Cap;
+use crate::domain::object::{Kind, ObjectRef};
+use crate::domain::value::Value;
+use crate::domain::world::{Need, World};
 use crate::engine::{self, Asked, Context, Sink};
 use crate::store::{Fault, Store, StoreError};
 
@@ -72,9 +75,32 @@ fn open_store(path: &Path, access: Access) -> Result<Store, StoreError> {
     }
 }
 
+/// What these values refer to, as it stands, so that a person reads names. What cannot be
+/// read is told by its number.
+pub(super) async fn referred<'a>(
+    values: impl Iterator<Item = &'a Value>,
+    session: &Session,
+) -> World {
+    let kinds: BTreeSet<Kind> = values
+        .flat_map(|value| match value {
+            Value::Ref(reference) => vec![reference.kind()],
+            Value::Refs(refs) => refs.iter().map(ObjectRef::kind).collect(),
+            _ => Vec::new(),
+        })
+        .collect();
+    if kinds.is_empty() {
+        return World::default();
+    }
+    session.context.sink.snapshot(&Need { kinds }).await.unwrap_or_default()
+}
+
 /// A failure of the engine, as a person reads it.
 pub(super) fn failure(error: &engine::EngineError) -> Failure {
-    Failure::failed(error)
+    match error {
+        // There is no such run, or it is not one for here: the command line is wrong.
+        engine::EngineError::Run(_) => Failure::usage(error),
+        _ => Failure::failed(error),
+    }
 }
 
 impl Session {

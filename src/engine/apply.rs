@@ -56,9 +56,9 @@ pub async fn apply(
         Timestamp::now(),
     )?;
     let report = Report { run: recorder.run(), outcomes, conflicts };
-    let result = match (report.is_complete(), draft.picture.is_partial()) {
-        (true, false) => "done",
-        _ => "partial",
+    let result = match result(&report.outcomes, cancel) {
+        "done" if draft.picture.is_partial() => "partial",
+        result => result,
     };
     finish(&recorder, &draft.plan, result)?;
     context.store.prune(&KEPT, Timestamp::now())?;
@@ -78,6 +78,20 @@ pub(super) fn begin(context: &Context, purpose: &str) -> Result<RunRecorder, Eng
         started: Timestamp::now(),
     };
     Ok(context.store.begin(&start)?)
+}
+
+/// How a run ended, in one word, as far as its changes tell.
+pub(super) fn result(outcomes: &[Outcome], cancel: &CancellationToken) -> &'static str {
+    let is_untouched = |outcome: &Outcome| matches!(outcome, Outcome::NotReached);
+    if outcomes.iter().all(Outcome::is_applied) {
+        "done"
+    } else if outcomes.iter().any(Outcome::is_applied) {
+        "partial"
+    } else if cancel.is_cancelled() && outcomes.iter().all(is_untouched) {
+        "interrupted"
+    } else {
+        "failed"
+    }
 }
 
 pub(super) fn finish(recorder: &RunRecorder, plan: &Plan, result: &str) -> Result<(), EngineError> {
@@ -228,8 +242,7 @@ pub async fn apply_plan(
     for (place, outcome) in fresh.into_iter().zip(written) {
         outcomes[place] = outcome;
     }
-    let complete = outcomes.iter().all(Outcome::is_applied);
-    finish(&recorder, plan, if complete { "done" } else { "partial" })?;
+    finish(&recorder, plan, result(&outcomes, cancel))?;
     Ok((recorder.run(), outcomes))
 }
 
@@ -250,5 +263,30 @@ fn staleness(change: &Change, world: &World, instance: &str) -> Option<&'static 
         (Some(_), Some(_)) => Some("it was changed since"),
         _ if change.fields.iter().any(moved) => Some("it was changed since"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_ends_with_the_word_for_what_its_changes_came_to() {
+        let applied = || Outcome::Adopted { id: 1 };
+        let failed = || Outcome::Failed { reason: "no".into() };
+        let open = CancellationToken::new();
+        let cancelled = CancellationToken::new();
+        cancelled.cancel();
+        for (outcomes, cancel, word) in [
+            (vec![], &open, "done"),
+            (vec![applied()], &cancelled, "done"),
+            (vec![applied(), failed()], &open, "partial"),
+            (vec![applied(), Outcome::NotReached], &cancelled, "partial"),
+            (vec![failed(), Outcome::NotReached], &cancelled, "failed"),
+            (vec![Outcome::NotReached], &open, "failed"),
+            (vec![Outcome::NotReached], &cancelled, "interrupted"),
+        ] {
+            assert_eq!(result(&outcomes, cancel), word, "{outcomes:?}");
+        }
     }
 }

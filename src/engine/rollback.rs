@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::apply::{begin, finish, write};
+use super::apply::{begin, finish, result, write};
 use super::{Context, EngineError};
 use crate::domain::memory::foreign;
 use crate::domain::object::{Field, Kind, ObjectRef, Why};
@@ -254,8 +254,7 @@ impl Undo {
     ) -> Result<(i64, Vec<Outcome>), EngineError> {
         let recorder = begin(context, &format!("rollback {}", self.run.id))?;
         let outcomes = write(&self.plan, context, &recorder, progress, cancel).await?;
-        let complete = outcomes.iter().all(Outcome::is_applied);
-        finish(&recorder, &self.plan, if complete { "done" } else { "partial" })?;
+        finish(&recorder, &self.plan, result(&outcomes, cancel))?;
         Ok((recorder.run(), outcomes))
     }
 }

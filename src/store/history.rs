@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::codec::{Coded, coded, id_or_none, shared, word};
 use super::sink::SinkId;
-use super::{Store, StoreError, time, time_or_none, time_to_sql};
+use super::{Store, StoreError, lock, time, time_or_none, time_to_sql};
 use crate::domain::name::SourceName;
 use crate::domain::object::{Field, ObjectKey};
 use crate::domain::outcome::Outcome;
@@ -37,7 +37,7 @@ pub struct RunStart {
 pub struct RunEnd {
     /// When it ended.
     pub ended: Timestamp,
-    /// How, in one word: `done`, `partial`, `failed`, `refused`.
+    /// How, in one word: `done`, `partial`, `failed`, `interrupted`.
     pub result: Arc<str>,
     /// How many changes its plan had.
     pub planned: u64,
@@ -90,7 +90,7 @@ pub struct Run {
     pub start: RunStart,
     /// When it ended; none while it runs and for one that was killed.
     pub ended: Option<Timestamp>,
-    /// How it ended, in one word; `interrupted` for one that was killed; none while it runs.
+    /// How it ended, in one word; `killed` for one that could not say so; none while it runs.
     pub result: Option<Arc<str>>,
     /// How its changes ended.
     pub counts: Counts,
@@ -116,6 +116,9 @@ pub struct RecordedChange {
     pub settled: SmallMap<Field, Value>,
 }
 
+/// How a run ended that could not say how it ended.
+const KILLED: &str = "killed";
+
 const RUN_COLUMNS: &str = "runs.id, instance, sinks.name, purpose, version, dry_run, started, \
      ended, result, planned, conflicts FROM runs JOIN sinks ON sinks.id = runs.sink";
 
@@ -125,7 +128,7 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn runs(&self, sink: Option<&SinkId>, limit: usize) -> Result<Vec<Run>, StoreError> {
-        self.reading(|connection| {
+        let list = |connection: &Connection| {
             let mut statement = connection.prepare(&format!(
                 "SELECT {RUN_COLUMNS} WHERE ?1 IS NULL OR sinks.name = ?1 \
                  ORDER BY runs.id DESC LIMIT ?2"
@@ -133,7 +136,10 @@ impl Store {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
             let found = statement.query_map(params![sink.map(SinkId::as_str), limit], run)?;
             found.map(|run| complete(connection, run?)).collect()
-        })
+        };
+        let mut runs: Vec<Run> = self.reading(list)?;
+        self.tell_killed(&mut runs)?;
+        Ok(runs)
     }
 
     /// The run of a number.
@@ -141,13 +147,27 @@ impl Store {
     /// # Errors
     /// When the store cannot be read.
     pub fn run(&self, id: i64) -> Result<Option<Run>, StoreError> {
-        self.reading(|connection| {
-            connection
-                .query_row(&format!("SELECT {RUN_COLUMNS} WHERE runs.id = ?1"), [id], run)
-                .optional()?
-                .map(|run| complete(connection, run))
-                .transpose()
-        })
+        let mut found: Vec<Run> =
+            self.reading(|connection| find(connection, id))?.into_iter().collect();
+        self.tell_killed(&mut found)?;
+        Ok(found.pop())
+    }
+
+    /// A run that has no result while nobody writes the store was killed; only a writer
+    /// notes that down.
+    fn tell_killed(&self, runs: &mut [Run]) -> Result<(), StoreError> {
+        let is_open = |run: &Run| run.result.is_none();
+        if self.is_writable() || !runs.iter().any(is_open) || !lock::is_free(&self.path) {
+            return Ok(());
+        }
+        for run in runs.iter_mut().filter(|run| is_open(run)) {
+            // It may have ended between the look at it and the look at the lock.
+            if let Some(now) = self.reading(|connection| find(connection, run.id))? {
+                *run = now;
+            }
+            run.result.get_or_insert_with(|| KILLED.into());
+        }
+        Ok(())
     }
 
     /// The changes of a run, in the order of its plan.
@@ -169,7 +189,7 @@ impl Store {
 
     /// A run that has no result when the store is opened for writing was killed:
     /// only one process can have it open so.
-    pub(super) fn close_interrupted_runs(&self) -> Result<(), StoreError> {
+    pub(super) fn close_killed_runs(&self) -> Result<(), StoreError> {
         let open: i64 = self.reading(|connection| {
             connection
                 .query_row("SELECT count(*) FROM runs WHERE result IS NULL", [], |row| row.get(0))
@@ -178,11 +198,18 @@ impl Store {
             return Ok(());
         }
         self.writing(|transaction| {
-            transaction
-                .execute("UPDATE runs SET result = 'interrupted' WHERE result IS NULL", [])?;
+            transaction.execute("UPDATE runs SET result = ?1 WHERE result IS NULL", [KILLED])?;
             Ok(())
         })
     }
+}
+
+fn find(connection: &Connection, id: i64) -> rusqlite::Result<Option<Run>> {
+    connection
+        .query_row(&format!("SELECT {RUN_COLUMNS} WHERE runs.id = ?1"), [id], run)
+        .optional()?
+        .map(|run| complete(connection, run))
+        .transpose()
 }
 
 pub(super) fn insert_run(transaction: &Transaction<'_>, start: &RunStart) -> rusqlite::Result<i64> {

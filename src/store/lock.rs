@@ -8,8 +8,13 @@ use std::io::{Read, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use std::time::Duration;
+
 use super::beside;
 use super::error::Fault;
+
+/// How long a writer waits, once, for one who only asks whether there is a writer.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// The lock, held until it is dropped or the process ends, however it ends.
 #[derive(Debug)]
@@ -34,7 +39,11 @@ impl WriteLock {
             .mode(0o600)
             .open(beside(store, ".lock"))
             .map_err(denied)?;
-        match file.try_lock() {
+        let taken = file.try_lock().or_else(|_| {
+            std::thread::sleep(GLANCE);
+            file.try_lock()
+        });
+        match taken {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
@@ -51,5 +60,13 @@ impl WriteLock {
         };
         let _ = note(&mut file);
         Ok(WriteLock { _file: file })
+    }
+}
+
+/// Whether it is certain that no process has the store open for writing.
+pub(super) fn is_free(store: &Path) -> bool {
+    match File::open(beside(store, ".lock")) {
+        Ok(file) => file.try_lock_shared().is_ok(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
     }
 }

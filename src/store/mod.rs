@@ -101,7 +101,7 @@ impl Store {
         }
         let store =
             Store { path: path.to_path_buf(), connection: Mutex::new(opened?), lock: Some(lock) };
-        store.close_interrupted_runs()?;
+        store.close_killed_runs()?;
         Ok(store)
     }
 

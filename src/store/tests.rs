@@ -263,12 +263,16 @@ fn what_is_in_doubt_after_a_kill_is_told_and_can_be_taken_out_of_doubt() {
     recorder.made(Kind::Device, &made.key, 12).unwrap();
     recorder.intend(&[(&made, &step(0, &[Field::PrimaryIp4], false))]).unwrap();
     let run = recorder.run();
+    let reader = Store::read(&path).unwrap();
+    assert_eq!(reader.run(run).unwrap().unwrap().result, None, "it runs");
     drop(recorder);
     drop(store);
+    assert_eq!(reader.run(run).unwrap().unwrap().result.as_deref(), Some("killed"));
+    assert_eq!(reader.runs(None, 1).unwrap()[0].result.as_deref(), Some("killed"));
 
     let store = Store::open(&path).unwrap();
     let sink = SinkId::local();
-    assert_eq!(store.run(run).unwrap().unwrap().result.as_deref(), Some("interrupted"));
+    assert_eq!(store.run(run).unwrap().unwrap().result.as_deref(), Some("killed"));
     assert_eq!(store.run(run).unwrap().unwrap().counts.unknown, 4);
     // What the answered request carried is known already.
     let memory = store.memory(&sink).unwrap();

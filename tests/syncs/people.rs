@@ -116,6 +116,25 @@ fn what_a_person_edits_is_kept_told_once_listed_and_taken_back_on_demand() {
 }
 
 #[test]
+fn what_is_referred_to_is_told_by_its_name() {
+    let place = Place::new();
+    let network = Network::new();
+    let agent = Agent::new(&place.url, &place.token, &network, "");
+    agent.says(&network.listing(0..1));
+    agent.sync(0);
+    let word = &network.word;
+    let tag = json!({"name": format!("{word} mine"), "slug": format!("{word}-mine")});
+    let tag = place.write("POST", "extras/tags/", &tag)["id"].clone();
+    let device = place.device(&network.name(0));
+    let agents = device["tags"][0]["name"].as_str().unwrap();
+    place.write("PATCH", &format!("dcim/devices/{}/", device["id"]), &json!({"tags": [tag]}));
+    agent.sync(0);
+    let listed = agent.run(&["conflicts"]).expect(0);
+    assert!(listed.out.contains(&format!("stands     {word} mine\n")), "{}", listed.out);
+    assert!(listed.out.contains(&format!("sources say {agents}   [")), "{}", listed.out);
+}
+
+#[test]
 fn what_a_person_edits_is_kept_by_an_agent_that_lost_its_memory() {
     for version in [Version::V4_2, Version::V4_6] {
         let place = Place::of(version);
