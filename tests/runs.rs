@@ -178,7 +178,17 @@ fn a_sweep_that_suddenly_sees_a_tenth_is_refused() {
         "{}",
         end.err
     );
+    let first = end.err.lines().next().unwrap();
+    assert!(first.starts_with("error: the guard refused this; nothing was written: "), "{first}");
+    assert!(first.ends_with("allow it with --allow vanished"), "{first}");
     assert_eq!(agent.hosts(), before);
+    let would = agent.run(&["sync", "--dry-run"]);
+    assert_eq!(would.code, 4, "{}", would.err);
+    assert!(would.err.starts_with("error: the guard would refuse this: "), "{}", would.err);
+    let shown = agent.run(&["plan"]);
+    assert_eq!(shown.code, 0, "{}", shown.err);
+    assert_eq!(shown.out, would.out, "both print the plan");
+    assert!(shown.err.starts_with("The guard would refuse this: "), "{}", shown.err);
     let allowed = agent.run(&["sync", "--allow", "vanished"]);
     assert_eq!(allowed.code, 0, "{}", allowed.err);
     assert_eq!(agent.hosts(), before, "the grace has only begun");
@@ -218,6 +228,37 @@ fn a_run_can_be_undone() {
     assert_eq!(agent.hosts(), before);
     let history = agent.run(&["history", &run]);
     assert!(history.out.contains("h001 → nas"), "{}", history.out);
+}
+
+#[test]
+fn where_nothing_is_to_be_undone_a_rollback_says_so_and_records_nothing() {
+    let agent = Agent::new("");
+    agent.says(&sweep(1..3, true), 0);
+    agent.sync(0);
+    let run = agent.sync(0)["run"].as_i64().unwrap();
+    for arguments in [vec!["rollback", "2"], vec!["rollback", "2", "--dry-run"]] {
+        let end = agent.run(&arguments);
+        assert_eq!(end.code, 0, "{}", end.err);
+        assert_eq!((&*end.out, &*end.err), ("Nothing to undo: run 2 changed nothing.\n", ""));
+    }
+    assert_eq!(agent.run(&["history", &(run + 1).to_string()]).code, 2, "it was recorded");
+    for verb in ["history", "rollback"] {
+        let end = agent.run(&[verb, "99"]);
+        assert_eq!(end.code, 2, "{verb}: {}", end.err);
+        assert!(end.err.contains("there is no run 99"), "{}", end.err);
+    }
+}
+
+#[test]
+fn a_source_that_fails_is_told_once() {
+    let agent = Agent::new("[[source]]\nkind = \"exec\"\nname = \"broken\"\nshell = \"exit 7\"\n");
+    agent.says(&sweep(1..3, true), 0);
+    for verb in ["collect", "plan", "sync"] {
+        let end = agent.run(&[verb]);
+        assert_eq!(end.code, 3, "{verb}: {}", end.err);
+        assert_eq!(end.err.matches("broken").count(), 1, "{verb}: {}", end.err);
+        assert!(end.err.contains("error: broken: "), "{verb}: {}", end.err);
+    }
 }
 
 #[test]

@@ -40,6 +40,13 @@ pub enum Failure {
         /// "cannot X: Y; do Z".
         message: String,
     },
+    /// The guard refused: exit code 4.
+    Refused {
+        /// What a person reads after `error: `.
+        message: String,
+        /// What would change, one line each.
+        list: String,
+    },
     /// Everything that is wrong with the configuration.
     Configuration(Complaints),
     /// Whoever read the output went away. Nobody is left to be told.
@@ -55,11 +62,6 @@ impl Failure {
     /// The command line or the configuration is wrong: exit code 2.
     pub fn usage(message: impl fmt::Display) -> Self {
         Failure::Message { exit: Exit::Usage, message: message.to_string() }
-    }
-
-    /// The guard refused: exit code 4.
-    pub fn refused(message: impl fmt::Display) -> Self {
-        Failure::Message { exit: Exit::Refused, message: message.to_string() }
     }
 }
 

@@ -59,7 +59,7 @@ Exit codes:
   1  failed
   2  wrong usage or configuration
   3  done in part: a source or some of the changes failed
-  4  refused by the guard
+  4  refused by the guard: sync, and sync --dry-run where sync would be
   5  changes pending (only where asked for)";
 
 /// The options that every verb has.
@@ -150,14 +150,20 @@ Examples:
 Examples:
   netbox-agent plan
   netbox-agent plan --out plan.json && netbox-agent sync --plan plan.json
-  netbox-agent plan --from monday.jsonl --format json")]
+  netbox-agent plan --from monday.jsonl --format json
+
+What the guard would refuse is told, and is no failure: the exit code is 0, 3 when a
+source failed, and with --detailed-exit-code 5 when there are changes.")]
     Plan(plan::PlanArgs),
     /// Ask the sources, and make NetBox (or the local inventory) true
     #[command(after_help = "\
 Examples:
   netbox-agent sync --dry-run
   netbox-agent sync
-  netbox-agent sync --allow retires")]
+  netbox-agent sync --allow retires
+
+With --dry-run the exit code is the one that a sync would begin with: 4 when the guard
+would refuse it, 3 when a source failed, else 0.")]
     Sync(sync::SyncArgs),
     /// Print what stands in the inventory, in many forms
     #[command(after_help = "\
@@ -305,6 +311,11 @@ pub fn report(failure: &Failure) -> Exit {
             // What servers say may end up in here: one line, and nothing that moves the cursor.
             tell(&crate::domain::name::visible(message, 2_000));
             *exit
+        }
+        Failure::Refused { message, list } => {
+            tell(&crate::domain::name::visible(message, 2_000));
+            let _ = write!(std::io::stderr().lock(), "{list}");
+            Exit::Refused
         }
         Failure::Configuration(complaints) => {
             complaints.iter().for_each(|complaint| tell(&complaint.to_string()));

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::plan::{
-    ChangeFile, ConflictFile, Names, PlanFormat, Told, ended, json, load, print, refusal,
-    show_told, to_file, unhappy,
+    ChangeFile, ConflictFile, Names, PlanFormat, Told, ended, json, load, print, refused,
+    refused_list, show_told, to_file, unhappy,
 };
 use super::session::{Access, FromArgs, Session, failure, open};
 use crate::domain::guard::Cap;
@@ -22,7 +22,8 @@ use crate::engine::{self, Draft, Report};
 pub(super) struct SyncArgs {
     #[command(flatten)]
     from: FromArgs,
-    /// Show what would change and change nothing; the same as `plan`
+    /// Show what would change and change nothing, as `plan` does; the exit code tells what a
+    /// sync would meet
     #[arg(long, conflicts_with = "plan")]
     dry_run: bool,
     /// Apply a plan saved with `plan --out`, where nothing that it touches has changed since
@@ -57,8 +58,10 @@ pub(super) async fn run(args: &SyncArgs, console: &Console) -> Result<Exit, Fail
         print(&draft, &saved, args.format, console)?;
     }
     if !draft.refusals.is_empty() {
-        console.note(refusal(&draft.refusals).trim_end());
-        return Err(Failure::refused("the guard refused the plan; nothing was written"));
+        let how =
+            if args.dry_run { "would refuse this" } else { "refused this; nothing was written" };
+        let message = format!("the guard {how}: {}", refused(&draft.refusals));
+        return Err(Failure::Refused { message, list: refused_list(&draft.refusals) });
     }
     if args.dry_run {
         return Ok(if draft.picture.is_partial() { Exit::Partial } else { Exit::Done });

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{debug, info};
 
 use super::{EngineError, recall};
 use crate::collect::{Assignment, CollectError, Harvest, wire};
@@ -143,7 +143,8 @@ async fn ask(
         Ok(harvest) => {
             info!(source = %source.name, observations = harvest.observations.len(), "source answered");
         }
-        Err(error) => warn!(source = %source.name, %error, "source failed"),
+        // Whoever asked tells a person; a warning here would be the same thing twice.
+        Err(error) => info!(source = %source.name, %error, "source failed"),
     }
     Asked { source: source.name, took: begun.elapsed(), result }
 }

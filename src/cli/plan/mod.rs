@@ -14,7 +14,7 @@ use super::session::{Access, FromArgs, Session, failure, open};
 use crate::engine::{self, Draft};
 
 pub(super) use file::{ChangeFile, ConflictFile, PlanFile, Told};
-pub(super) use text::{Names, ended, plan as render, refusal, unhappy};
+pub(super) use text::{Names, ended, plan as render, refused, refused_list, unhappy};
 
 /// The arguments of `plan`.
 #[derive(Debug, Args)]
@@ -53,7 +53,12 @@ pub(super) async fn run(args: &PlanArgs, console: &Console) -> Result<Exit, Fail
     }
     print(&draft, &saved, args.format, console)?;
     if !draft.refusals.is_empty() {
-        console.note(format_args!("The guard would refuse this:\n{}", refusal(&draft.refusals)));
+        let list = refused_list(&draft.refusals);
+        console.note(format_args!(
+            "The guard would refuse this: {}\n{}",
+            refused(&draft.refusals),
+            list.trim_end()
+        ));
     }
     Ok(if args.detailed_exit_code && !draft.plan.is_empty() {
         Exit::Pending

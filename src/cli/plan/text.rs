@@ -1,10 +1,11 @@
 //! A plan as a person reads it: object, field, before → after, and who says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use crate::domain::diagnostic::Severity;
-use crate::domain::guard::Refusal;
+use crate::domain::guard::{Cap, Refusal};
+use crate::domain::name::visible;
 use crate::domain::object::{Desired, Field, ObjectRef};
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::{Action, Change, Plan};
@@ -42,7 +43,7 @@ impl Names<'_> {
                 names.sort();
                 names.join(", ")
             }
-            Value::Text(text) => crate::domain::name::visible(text, 120),
+            Value::Text(text) => visible(text, 120),
             other => other.to_string(),
         }
     }
@@ -190,35 +191,53 @@ pub(in crate::cli) fn unhappy(plan: &Plan, outcomes: &[Outcome]) -> String {
     text
 }
 
-/// Why the guard refuses, what would change, and what would allow it.
-pub(in crate::cli) fn refusal(refusals: &[Refusal]) -> String {
+/// On one line: what is too much, and what would allow it.
+pub(in crate::cli) fn refused(refusals: &[Refusal]) -> String {
+    let what: Vec<String> = refusals.iter().map(too_much).collect();
+    let caps: BTreeSet<Cap> = refusals.iter().map(|refusal| refusal.cap).collect();
+    let allow: Vec<String> = caps.iter().map(|cap| format!("--allow {cap}")).collect();
+    format!("{}; allow it with {}", what.join("; "), allow.join(" "))
+}
+
+fn too_much(refusal: &Refusal) -> String {
+    let Refusal { cap, number, total, limit, .. } = refusal;
+    match &refusal.source {
+        Some(source) => format!(
+            "{source} misses {number} of {total} hosts that it saw in its last run, where {limit} may be missing"
+        ),
+        // A share is one of what stands; of a number alone, or of nothing, nobody needs to know.
+        None if limit.share.is_some() && *total > 0 => {
+            format!("{number} {cap} among {total} objects, where {limit} are allowed")
+        }
+        None => format!("{number} {cap}, where {limit} are allowed"),
+    }
+}
+
+/// What the guard refuses to change, one line each.
+pub(in crate::cli) fn refused_list(refusals: &[Refusal]) -> String {
     let mut text = String::new();
     for refusal in refusals {
-        let what = match &refusal.source {
-            Some(source) => format!(
-                "{source} misses {} of {} hosts that it saw in its last run",
-                refusal.number, refusal.total
-            ),
-            None => format!("{} {} of {} objects", refusal.number, refusal.cap, refusal.total),
+        let _ = match &refusal.source {
+            Some(source) => writeln!(text, "{} from {source}:", refusal.cap),
+            None => writeln!(text, "{}:", refusal.cap),
         };
-        let _ = writeln!(
-            text,
-            "{what}; the limit is {}. Allow it with --allow {}",
-            refusal.limit, refusal.cap
-        );
-        for object in refusal.objects.iter().take(20) {
-            let _ = writeln!(text, "  {object}");
+        for object in refusal.objects.iter().take(SHOWN) {
+            let _ = writeln!(text, "  {}", visible(object, 120));
         }
-        if refusal.objects.len() > 20 {
-            let _ = writeln!(text, "  … and {} more", refusal.objects.len() - 20);
+        if refusal.objects.len() > SHOWN {
+            let _ = writeln!(text, "  … and {} more", refusal.objects.len() - SHOWN);
         }
     }
     text
 }
 
+/// So many of what is refused are named.
+const SHOWN: usize = 20;
+
 #[cfg(test)]
 mod tests {
     use crate::domain::object::{Kind, ObjectKey};
+    use crate::domain::settings::{Limit, Share};
 
     use super::*;
 
@@ -242,5 +261,32 @@ mod tests {
         let told = unhappy(&plan, &outcomes);
         assert_eq!(told.lines().count(), 1, "{told}");
         assert!(told.contains("bad") && ended(&plan, &outcomes).contains("2 not reached"));
+    }
+
+    fn refusal(cap: Cap, number: usize, total: u64, limit: Limit) -> Refusal {
+        let objects = (0..number).map(|place| format!("h{place:02}").into()).collect();
+        Refusal { cap, number: number as u64, total, limit, objects, source: None }
+    }
+
+    #[test]
+    fn a_refusal_says_what_is_too_much_and_what_allows_it() {
+        let few = Limit { count: Some(10), share: None };
+        let share = Limit { count: Some(10), share: Some(Share(2_000)) };
+        let both = [refusal(Cap::Creates, 25, 0, few), refusal(Cap::Retires, 12, 40, share)];
+        assert_eq!(
+            refused(&both),
+            "25 creates, where 10 are allowed; 12 retires among 40 objects, where 10 or 20% are \
+             allowed; allow it with --allow creates --allow retires"
+        );
+        let missing =
+            Refusal { source: Some("lan".into()), ..refusal(Cap::Vanished, 9, 12, share) };
+        assert_eq!(
+            refused(std::slice::from_ref(&missing)),
+            "lan misses 9 of 12 hosts that it saw in its last run, where 10 or 20% may be \
+             missing; allow it with --allow vanished"
+        );
+        let list = refused_list(&[both[0].clone(), missing]);
+        assert!(list.starts_with("creates:\n  h00\n"), "{list}");
+        assert!(list.contains("  h19\n  … and 5 more\nvanished from lan:\n  h00\n"), "{list}");
     }
 }
