@@ -65,7 +65,7 @@ fn netbox(
     layers: &mut Layers,
 ) -> Option<Connection> {
     let path = KeyPath::root("netbox");
-    let url = section.url.as_ref().map(|url| url.0.clone());
+    let url = section.url.as_ref().map(|url| url.0.0.clone());
     if url.is_none() {
         layers.miss(
             &path.key("url"),
@@ -143,9 +143,6 @@ fn token(
 
 /// The root of NetBox: without what people copy along from an address bar.
 fn base(url: &Url) -> Result<Url, String> {
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none_or(str::is_empty) {
-        return Err("expected an address that begins with https:// or http://".to_owned());
-    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("an address with a user or a password is not supported: NetBox wants a token"
             .to_owned());

@@ -9,10 +9,9 @@ use ipnet::IpNet;
 use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize, Serializer};
-use url::Url;
 
 use super::tables::{Fields, Ranking};
-use super::text::{Label, LimitText, List, Text, Word};
+use super::text::{Label, LimitText, List, Text, Web, Word};
 use crate::domain::identity::Identifier;
 use crate::domain::name::{InstanceName, SourceName};
 use crate::domain::pattern::Pattern;
@@ -94,7 +93,7 @@ pub(super) struct NetBox {
     /// Where NetBox is; with the path where it is not at the root.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
-    pub(super) url: Option<Text<Url>>,
+    pub(super) url: Option<Text<Web>>,
     /// An API token that may write. Better in a file, a command or a systemd credential.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "redacted")]
     #[schemars(with = "Option<String>")]

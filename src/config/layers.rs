@@ -9,12 +9,13 @@ use std::path::Path;
 
 use config::{Config, ConfigError};
 use serde::Deserialize;
-use toml_edit::{Document, DocumentMut, Table};
+use toml_edit::{Document, DocumentMut, Item, Table, TableLike};
 
 use super::complaint::{Complaint, Complaints, Script, is_secret};
 use super::environment::Environment;
-use super::file::File;
-use super::path::KeyPath;
+use super::file::{File, Shared};
+use super::path::{KeyPath, Step};
+use crate::domain::makers;
 use crate::suggest::{did_you_mean, nearest};
 
 /// More mistakes than this in one file are not worth telling at once.
@@ -89,6 +90,7 @@ impl Layers {
     pub(super) fn sections(&mut self) -> File {
         let mut table = self.table.clone();
         table.remove("source");
+        self.name_makers();
         let mut variables = self.variables.clone();
         variables.retain(|path, _| path != "source" && !path.starts_with("source."));
         // One way to give a secret in the environment replaces every way in the file.
@@ -99,6 +101,35 @@ impl Layers {
         }
         self.strictly(&mut table);
         self.overlaid(&table, variables)
+    }
+
+    /// Finds the makers that variables mean: their names have capitals and spaces, and
+    /// those of variables have none.
+    fn name_makers(&mut self) {
+        let in_file: Vec<String> = (self.table.get(MAKERS).and_then(Item::as_table_like))
+            .map(|makers| makers.iter().map(|(name, _)| name.to_owned()).collect())
+            .unwrap_or_default();
+        let meant: Vec<(String, String)> = self
+            .variables
+            .keys()
+            .filter_map(|path| Some((path.clone(), maker_of(path)?.to_owned())))
+            .collect();
+        for (path, folded) in meant {
+            let Some((variable, value)) = self.variables.remove(&path) else { continue };
+            let named = in_file.iter().find(|name| plain(name) == plain(&folded));
+            let known = || makers::known(&folded.replace('_', " ")).map(str::to_owned);
+            if let Some(name) = named.cloned().or_else(known) {
+                self.variables.insert(format!("{MAKERS}.{name}"), (variable, value));
+                continue;
+            }
+            let names: Vec<String> = in_file.iter().map(|name| plain(name)).collect();
+            let tip = did_you_mean(&folded, names.iter().map(String::as_str));
+            let end = match tip.is_empty() {
+                true => "; a new one goes into the file, where its name has capitals and spaces",
+                false => &tip,
+            };
+            self.complain_of_variable(&variable, format!("no maker is called `{folded}`{end}"));
+        }
     }
 
     /// Reads the file alone, until nothing in it is wrong.
@@ -127,7 +158,7 @@ impl Layers {
                 Ok(file) => return file,
                 Err((path, message)) => {
                     let to_blame = |known: &String| {
-                        let known = KeyPath::default().join(known);
+                        let known = key_of(known);
                         known.holds(&path) || path.holds(&known)
                     };
                     let blamed: Vec<String> =
@@ -141,7 +172,7 @@ impl Layers {
                             let message = told(&path, &message);
                             self.complaints.push(Complaint::in_variable(&name, message));
                         }
-                        self.lost.push(KeyPath::default().join(&key));
+                        self.lost.push(key_of(&key));
                     }
                 }
             }
@@ -224,28 +255,65 @@ pub(super) fn ways_of_secret(path: &str) -> Vec<String> {
     ways.into_iter().filter(|way| way != path).collect()
 }
 
+/// The table of makers, whose keys are names.
+const MAKERS: &str = "manufacturers";
+
+/// The maker whose names stand at the path of a variable.
+fn maker_of(path: &str) -> Option<&str> {
+    path.strip_prefix(MAKERS)?.strip_prefix('.')
+}
+
+/// The key at the path of a variable.
+fn key_of(path: &str) -> KeyPath {
+    match maker_of(path) {
+        // A name may have dots.
+        Some(maker) => KeyPath::root(MAKERS).key(maker),
+        None => KeyPath::default().join(path),
+    }
+}
+
+/// A name as it can stand in a variable's.
+fn plain(name: &str) -> String {
+    let words: Vec<&str> =
+        name.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
+    words.join("_").to_lowercase()
+}
+
 fn layered(
     table: &Table,
     variables: &BTreeMap<String, (String, String)>,
 ) -> Result<File, (KeyPath, String)> {
     let nowhere = |error: ConfigError| (KeyPath::default(), error.to_string());
-    let document = toml_edit::de::Deserializer::from(DocumentMut::from(table.clone()));
+    let mut table = table.clone();
+    let mut named = Vec::new();
+    for (path, (variable, value)) in variables {
+        match maker_of(path) {
+            Some(maker) if put_maker(&mut table, maker, value) => {}
+            _ => named.push((variable.clone(), value.clone())),
+        }
+    }
+    let document = toml_edit::de::Deserializer::from(DocumentMut::from(table));
     let file = BTreeMap::<String, config::Value>::deserialize(document)
         .map_err(|error| (KeyPath::default(), error.message().to_owned()))?;
     let mut builder = Config::builder();
     for (key, value) in file {
         builder = builder.set_default(key, value).map_err(nowhere)?;
     }
-    let named = variables.values().cloned().collect();
     let environment = config::Environment::with_prefix("NETBOX_AGENT")
         .prefix_separator("__")
         .separator("__")
-        .source(Some(named));
+        .source(Some(named.into_iter().collect()));
     let merged = builder.add_source(environment).build().map_err(nowhere)?;
     serde_path_to_error::deserialize(merged).map_err(|error| {
         let path = KeyPath::default().extend(error.path());
         (path, message_of(&error.into_inner()))
     })
+}
+
+fn put_maker(table: &mut Table, maker: &str, names: &str) -> bool {
+    let makers = table.entry(MAKERS).or_insert_with(toml_edit::table);
+    let put = |makers: &mut dyn TableLike| drop(makers.insert(maker, toml_edit::value(names)));
+    makers.as_table_like_mut().map(put).is_some()
 }
 
 /// What went wrong, without the key that the crate puts behind it.
@@ -296,9 +364,15 @@ fn unknown_and_known<'m>(path: &KeyPath, message: &'m str) -> (&'m str, Vec<&'m 
     let mut quoted = message.split('`').skip(1).step_by(2);
     let unknown = quoted.next().unwrap_or_default();
     let mut known: Vec<&str> = quoted.collect();
-    if path.0.len() == 1 && message.starts_with("unknown field") {
-        // Sources are read apart from the other sections.
-        known.push("source");
+    if !message.starts_with("unknown field") {
+        return (unknown, known);
+    }
+    // Sources are read apart from the other sections, and what all of them share apart
+    // from what a kind has.
+    match &path.0[..] {
+        [_] => known.push("source"),
+        [Step::Key(root), _, _] if root == "source" => known.extend(Shared::KEYS),
+        _ => {}
     }
     (unknown, known)
 }

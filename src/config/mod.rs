@@ -109,15 +109,6 @@ fn locate(
     environment: &Environment,
 ) -> Result<Option<(PathBuf, String)>, Complaints> {
     let refuse = |complaint| Complaints(vec![complaint]);
-    let cannot = |path: &Path, error: &std::io::Error| {
-        let tip = match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                "; write one with `netbox-agent config init`, or name another with --config"
-            }
-            _ => "",
-        };
-        format!("cannot read the configuration {}: {error}{tip}", path.display())
-    };
     if let Some(path) = explicit {
         let text = read(path).map_err(|error| refuse(Complaint::anywhere(cannot(path, &error))))?;
         return Ok(Some((path.to_owned(), text)));
@@ -136,6 +127,19 @@ fn locate(
         }
     }
     Ok(None)
+}
+
+fn cannot(path: &Path, error: &std::io::Error) -> String {
+    let tip = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "; write one with `netbox-agent config init`, or name another with --config"
+        }
+        std::io::ErrorKind::PermissionDenied => {
+            "; run this as the file's owner or as root, or name another with --config"
+        }
+        _ => "",
+    };
+    format!("cannot read the configuration {}: {error}{tip}", path.display())
 }
 
 /// No configuration is longer than this.

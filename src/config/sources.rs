@@ -64,14 +64,15 @@ impl Sources {
     ) -> Self {
         let mut sources = Sources::default();
         let drafts = drafts(layers);
-        let names: Vec<Option<SourceName>> =
+        let names: Vec<Option<Name>> =
             drafts.iter().map(|draft| name_of(draft, layers, &mut sources.names)).collect();
-        let mut overrides = Overrides::of(layers, &sources.names);
+        let overrides = Overrides::of(layers, &sources.names);
         for (draft, name) in drafts.into_iter().zip(names) {
-            let Some(name) = name else { continue };
-            let variables = overrides.of.remove(&name).unwrap_or_default();
+            let Some(Name { name, is_free }) = name else { continue };
+            let variables = overrides.of.get(&name).cloned().unwrap_or_default();
             let wanted = Wanted { name, variables, deadline, credentials };
-            sources.asked.extend(wanted.build(draft, layers));
+            // What cannot be called so is built all the same: it may hold more mistakes.
+            sources.asked.extend(wanted.build(draft, layers).filter(|_| is_free));
         }
         for (variable, message) in overrides.strangers {
             layers.complain_of_variable(&variable, message);
@@ -125,16 +126,23 @@ fn shared(table: &mut Table, path: &KeyPath, layers: &mut Layers) -> Shared {
     Shared::default()
 }
 
-/// A source's name, where it has one that nobody else has.
-fn name_of(
-    draft: &Draft,
-    layers: &mut Layers,
-    taken: &mut BTreeSet<SourceName>,
-) -> Option<SourceName> {
+/// What a source is called.
+struct Name {
+    name: SourceName,
+    /// Whether it may be called so.
+    is_free: bool,
+}
+
+/// A source's name, where it says what it is.
+fn name_of(draft: &Draft, layers: &mut Layers, taken: &mut BTreeSet<SourceName>) -> Option<Name> {
     let key = draft.path.key("name");
     let name = match (&draft.shared.name, &draft.shared.kind) {
         (Some(name), _) => name.0.clone(),
-        (None, Some(kind)) => kind.parse().ok()?,
+        // A kind that is no name is unknown: nothing else will come of it.
+        (None, Some(kind)) => match kind.parse() {
+            Ok(name) => name,
+            Err(_) => return "unknown".parse().ok().map(|name| Name { name, is_free: false }),
+        },
         (None, None) => {
             layers.miss(&draft.path.key("kind"), format!("this source has no `kind`; {}", kinds()));
             return None;
@@ -146,17 +154,17 @@ fn name_of(
             &key,
             format!("a source cannot be called `{name}`: [ranking] uses this word"),
         );
-        return None;
+        return Some(Name { name, is_free: false });
     }
     if taken.iter().any(|other| folded(other.as_str()) == folded(name.as_str())) {
         layers.complain(
             &key,
             format!("another source is called `{name}`; give this one a `name` of its own"),
         );
-        return None;
+        return Some(Name { name, is_free: false });
     }
     taken.insert(name.clone());
-    Some(name)
+    Some(Name { name, is_free: true })
 }
 
 /// A source's name as it can stand in a variable's.
@@ -348,7 +356,7 @@ impl Wanted<'_> {
             let blamed =
                 texts.keys().copied().find(|key| KeyPath::default().join(key).holds(&within));
             if let Some(key) = blamed {
-                let message = told(&within, &problem.message);
+                let message = told(&draft.path.join(&problem.key), &problem.message);
                 if let Some(Err(variable)) =
                     texts.get_mut(key).map(|reading| reading.next(&message))
                 {

@@ -203,6 +203,16 @@ fn netbox_needs_an_address_and_a_token() {
     insta::assert_snapshot!(
         Scratch::new("[netbox]\nurl = \"ftp://x\"\ntoken_file = \"/nonexistent/token\"\nca_file = \"/nonexistent/ca.pem\"\n").told(&[])
     );
+    for url in ["x", "netbox.example.org", "localhost:8000", "http://", "mailto:me"] {
+        let told = Scratch::new(&format!("[netbox]\nurl = \"{url}\"\ntoken = \"abc\"\n")).told(&[]);
+        let first = told.lines().next().unwrap();
+        assert!(
+            first.ends_with(
+                "expected an address such as https://netbox.example.org or http://127.0.0.1:8000"
+            ),
+            "{url}: {told}"
+        );
+    }
 }
 
 #[test]
@@ -355,11 +365,17 @@ env_file = { TOKEN = "/nonexistent/token" }
 kind = "exec"
 name = "ONE"
 command = ["true"]
+enabeld = true
+timeout = 6
 
 [[source]]
 kind = "exec"
 name = "wire"
 command = ["true"]
+timeout = 7
+
+[[source]]
+kind = "no name"
 "#,
     )
     .told(&[]);
@@ -400,12 +416,64 @@ fn mistakes_of_the_environment_about_sources_name_the_variable() {
         ("NETBOX_AGENT__SOURCE__MY_SHELF__TIMEOUT", "soon"),
         ("NETBOX_AGENT__SOURCE__MY_SHELF__MAX_OUTPUT_MB", "0"),
         ("NETBOX_AGENT__SOURCE__MY_SHELF__COMAND", "x"),
+        ("NETBOX_AGENT__SOURCE__MY_SHELF__ENABELD", "x"),
         ("NETBOX_AGENT__SOURCE__MY_SHELF__KIND", "sweep"),
         ("NETBOX_AGENT__SOURCE__MY_SHELF__ENABLED", "maybe"),
         ("NETBOX_AGENT__SOURCE__MY_SHELFF__SHELL", "x"),
         ("NETBOX_AGENT__SOURCE__MY_SHELF", "x"),
     ]);
     insta::assert_snapshot!(told);
+}
+
+#[test]
+fn the_environment_names_makers_as_it_can() {
+    let text = "[manufacturers]\n\"TP-Link & Co.\" = [\"tpl\"]\n\"Acme\" = [\"ac\"]\n";
+    let scratch = Scratch::new(text);
+    let settings = scratch
+        .load(&[
+            ("NETBOX_AGENT__MANUFACTURERS__TP_LINK_CO", "3, x3"),
+            ("NETBOX_AGENT__MANUFACTURERS__HEWLETT_PACKARD", "compaq"),
+        ])
+        .unwrap();
+    let makers: Vec<String> = (settings.policy.manufacturers.iter())
+        .map(|(name, others)| {
+            format!("{name}: {}", others.iter().cloned().collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    assert_eq!(makers, ["Acme: ac", "Hewlett Packard: compaq", "TP-Link & Co.: 3, x3"]);
+    let environment = Environment::of(&[
+        ("NETBOX_AGENT__MANUFACTURERS__ACME", "a, b"),
+        ("NETBOX_AGENT__MANUFACTURERS__TP_LINK_CO", "t"),
+    ]);
+    let path = scratch.folder.path().join("netbox-agent.toml");
+    let shown = super::show::show_in(Some(&path), &environment).unwrap();
+    assert!(
+        shown.contains("Acme = [\"a\", \"b\"]  # NETBOX_AGENT__MANUFACTURERS__ACME\n"),
+        "{shown}"
+    );
+    assert!(shown.contains("[\"t\"]  # NETBOX_AGENT__MANUFACTURERS__TP_LINK_CO\n"), "{shown}");
+    let told = scratch.told(&[
+        ("NETBOX_AGENT__MANUFACTURERS__ACNE", "a"),
+        ("NETBOX_AGENT__MANUFACTURERS__QUX", "a"),
+        ("NETBOX_AGENT__MANUFACTURERS__TP_LINK_CO", &"a".repeat(200)),
+    ]);
+    assert_eq!(
+        told,
+        "NETBOX_AGENT__MANUFACTURERS__ACNE: no maker is called `acne`; did you mean `acme`?\n\
+         NETBOX_AGENT__MANUFACTURERS__QUX: no maker is called `qux`; a new one goes into the file, \
+         where its name has capitals and spaces\n\
+         NETBOX_AGENT__MANUFACTURERS__TP_LINK_CO: expected one line of text with 1 to 100 characters"
+    );
+}
+
+#[test]
+fn a_file_that_only_another_user_may_read_is_told_with_what_to_do() {
+    let error = std::io::Error::from_raw_os_error(13);
+    assert_eq!(
+        super::cannot(std::path::Path::new("/etc/a.toml"), &error),
+        "cannot read the configuration /etc/a.toml: Permission denied (os error 13); run this as \
+         the file's owner or as root, or name another with --config"
+    );
 }
 
 #[test]

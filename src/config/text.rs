@@ -8,6 +8,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use url::Url;
 
 use crate::domain::object::{Field, Kind};
 use crate::domain::observation::{Authority, HostAttribute, InterfaceAttribute};
@@ -83,6 +84,31 @@ impl FromStr for Label {
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
+    }
+}
+
+/// Where something is on the web.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Web(pub(super) Url);
+
+/// A text that is no such place.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected an address such as https://netbox.example.org or http://127.0.0.1:8000")]
+pub(super) struct NotWeb;
+
+impl FromStr for Web {
+    type Err = NotWeb;
+
+    fn from_str(text: &str) -> Result<Self, NotWeb> {
+        let url: Url = text.trim().parse().map_err(|_| NotWeb)?;
+        let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+        is_web.then_some(Web(url)).ok_or(NotWeb)
+    }
+}
+
+impl fmt::Display for Web {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

@@ -93,6 +93,13 @@ pub fn canonical(table: &BTreeMap<Arc<str>, BTreeSet<Arc<str>>>, maker: &str) ->
     known.map_or_else(|| without_legal_form(maker), |(name, _)| (*name).into())
 }
 
+/// The built-in name of a maker that is called so.
+#[must_use]
+pub fn known(name: &str) -> Option<&'static str> {
+    let key = maker_key(name);
+    KNOWN.iter().map(|(known, _)| *known).find(|known| maker_key(known) == key)
+}
+
 /// A maker as it is compared: every spelling that the built-in table knows is one, others
 /// are compared without their legal forms. Empty for makers that firmware left unset.
 #[must_use]

@@ -67,7 +67,9 @@ pub enum Fault {
         known: i64,
     },
     /// It is a database of something else.
-    #[error("it is a SQLite file of another program; name another path for the store")]
+    #[error(
+        "it is a SQLite file of another program; name another folder as `state_dir` of [agent]"
+    )]
     Foreign,
     /// The file is not what it was when it was written.
     #[error(
@@ -81,7 +83,9 @@ pub enum Fault {
     #[error("the disk is full; free some space and run again")]
     Full,
     /// The file or its folder cannot be written.
-    #[error("{reason}; make the folder and its files writable for this user, or name another path")]
+    #[error(
+        "{reason}; make the folder and its files writable for this user, or name another folder as `state_dir` of [agent]"
+    )]
     Denied {
         /// What the system said.
         reason: String,
