@@ -147,12 +147,12 @@ async fn a_real_house_becomes_objects_and_a_person_changes_it() {
         let agent = Agent::new(&server.url(), &server.token, "");
         agent.settle().await;
         let first = agent.inventory().await;
-        insta::assert_debug_snapshot!("real house", told(&first));
+        insta::assert_debug_snapshot!("real_house", told(&first));
 
         furnish(&server).await;
         agent.settle().await;
         let second = agent.inventory().await;
-        insta::assert_debug_snapshot!("real house, arranged", told(&second));
+        insta::assert_debug_snapshot!("real_house_arranged", told(&second));
         assert_eq!(ids(&first), ids(&second));
 
         label(&server, &agent).await;

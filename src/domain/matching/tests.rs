@@ -1,3 +1,5 @@
+//! What stands is found by evidence of the same grades that join what is seen.
+
 use std::sync::Arc;
 
 use jiff::Timestamp;

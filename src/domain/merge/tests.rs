@@ -1,3 +1,5 @@
+//! Merging is a function of the set of observations; what joins, what is vetoed, what is told.
+
 use super::*;
 use crate::domain::inventory::{LoneAddress, MergedHost};
 use crate::domain::name::SourceName;
