@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use super::identity::{Identifier, name_key};
 use super::inventory::Inventory;
 use super::mac::MacAddr;
-use super::matching::{HostObject, folded, ip_of};
+use super::matching::{HostObject, ip_of};
 use super::name::InstanceName;
 use super::object::{Field, Kind};
 use super::observation::HostAttribute;
@@ -113,6 +113,7 @@ fn bound(policy: &Policy) -> impl Iterator<Item = HostObject> {
 struct Traits {
     keys: HashSet<String>,
     serials: HashSet<String>,
+    /// First labels of names, as they are compared.
     names: HashSet<String>,
     macs: BTreeSet<MacAddr>,
     addresses: HashSet<IpAddr>,
@@ -164,8 +165,7 @@ impl Traits {
     }
 
     fn name(&mut self, name: &str) {
-        self.names.insert(folded(name));
-        self.names.insert(folded(&name_key(name)));
+        self.names.insert(name_key(name).as_ref().to_owned());
     }
 
     /// Whether a device or virtual machine may stand for some host.
@@ -175,8 +175,8 @@ impl Traits {
         };
         has(Field::AgentKey, &self.keys, &str::to_owned)
             || has(Field::Serial, &self.serials, &|text| text.trim().to_uppercase())
-            || has(Field::Name, &self.names, &folded)
-            || has(Field::Name, &self.names, &|text| folded(&name_key(text)))
+            // More match by their first label than match in the end; that does no harm.
+            || has(Field::Name, &self.names, &|text| name_key(text).as_ref().to_owned())
     }
 
     /// Whether a MAC or IP address that stands is one of some host.
@@ -190,3 +190,6 @@ impl Traits {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -28,8 +28,7 @@ pub(super) struct Index<'a> {
 
 /// A name as it is compared: in lower case, with blanks and underscores as hyphens, for
 /// what DNS cannot hold is written so elsewhere.
-#[must_use]
-pub(crate) fn folded(name: &str) -> String {
+pub(super) fn folded(name: &str) -> String {
     let same = |c| if c == '_' || c == ' ' { '-' } else { c };
     name.trim().chars().flat_map(char::to_lowercase).map(same).collect()
 }

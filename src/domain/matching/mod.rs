@@ -23,7 +23,7 @@ use super::settings::{Bind, Policy};
 use super::world::World;
 
 use index::Index;
-pub(crate) use index::{folded, ip_of, owner_of};
+pub(crate) use index::{ip_of, owner_of};
 
 /// An object that can stand for a host: a device or a virtual machine.
 pub type HostObject = (Kind, u64);
