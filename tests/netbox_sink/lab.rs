@@ -11,7 +11,7 @@ use netbox_agent::domain::world::{Need, World};
 use netbox_agent::http::Options;
 use netbox_agent::journal::{Journal, JournalError};
 use netbox_agent::netbox::{Connection, NetBox};
-use netbox_agent::progress::Silent;
+use netbox_agent::progress::Progress;
 use tokio_util::sync::CancellationToken;
 
 use crate::netbox::{StandIn, TOKEN, Version};
@@ -103,11 +103,34 @@ impl Journal for Heard {
     }
 }
 
+/// How far an apply said that it was, after how many objects there were to be.
+#[derive(Default)]
+struct Watched(Mutex<(Option<u64>, Vec<u64>)>);
+
+impl Progress for Watched {
+    fn begin(&self, _: &str, total: Option<u64>) {
+        self.0.lock().unwrap().0 = total;
+    }
+
+    fn reach(&self, _: &str, done: u64) {
+        self.0.lock().unwrap().1.push(done);
+    }
+
+    fn end(&self, _: &str) {}
+}
+
 /// Applies a plan; every change must have an end, and the journal must have heard it.
 pub(crate) async fn apply(netbox: &NetBox, plan: &Plan) -> Vec<Outcome> {
     let journal = Heard::default();
     let cancel = CancellationToken::new();
-    let outcomes = netbox.apply(plan, &journal, &Silent, &cancel).await;
+    let watched = Watched::default();
+    let outcomes = netbox.apply(plan, &journal, &watched, &cancel).await;
+    let (total, reached) = watched.0.into_inner().unwrap();
+    assert_eq!(total, Some(plan.changes.len() as u64), "progress counts objects");
+    assert!(reached.is_sorted(), "{reached:?}");
+    if outcomes.iter().all(Outcome::is_applied) {
+        assert_eq!(reached.last().copied(), total, "{reached:?}");
+    }
     assert_eq!(outcomes.len(), plan.changes.len());
     let said = journal.said();
     let mut settled: Vec<usize> = said.settled.iter().map(|(index, _)| *index).collect();

@@ -21,8 +21,6 @@ pub(super) struct Ledger<'p> {
     entries: Vec<Entry>,
     /// The last known fingerprint of objects that this run has written.
     stamps: BTreeMap<(Kind, u64), Option<Arc<str>>>,
-    /// How many steps have ended.
-    done: u64,
     /// Why the record can no longer be kept, once it cannot.
     broken: Option<String>,
 }
@@ -31,6 +29,8 @@ pub(super) struct Ledger<'p> {
 #[derive(Default)]
 struct Entry {
     id: Option<u64>,
+    /// How many steps it has, and how many of them have not ended.
+    steps: usize,
     left: usize,
     begun: bool,
     adopted: bool,
@@ -40,6 +40,9 @@ struct Entry {
     lacking: Vec<String>,
     end: Option<Outcome>,
 }
+
+/// Into so many parts an object is divided to tell how much of it is done.
+const WHOLE: u64 = 60;
 
 /// A step, ready to be written or not to be written at all.
 pub(super) enum Ready<'p> {
@@ -52,15 +55,22 @@ impl<'p> Ledger<'p> {
         let mut entries: Vec<Entry> =
             plan.changes.iter().map(|change| Entry { id: change.id, ..Entry::default() }).collect();
         for step in waves.iter().flat_map(|wave| &wave.steps) {
+            entries[step.change].steps += 1;
             entries[step.change].left += 1;
         }
         let by_key = plan.changes.iter().enumerate();
         let by_key = by_key.map(|(place, change)| ((change.kind, &change.key), place)).collect();
-        Ledger { plan, journal, by_key, entries, stamps: BTreeMap::new(), done: 0, broken: None }
+        Ledger { plan, journal, by_key, entries, stamps: BTreeMap::new(), broken: None }
     }
 
+    /// How many objects are done, each by the share of its steps that have ended: what
+    /// waits for its last step alone would else be told all at once in the end.
     pub(super) fn done(&self) -> u64 {
-        self.done
+        let share = |entry: &Entry| match entry.steps {
+            0 => u64::from(entry.end.is_some()) * WHOLE,
+            steps => (steps - entry.left) as u64 * WHOLE / steps as u64,
+        };
+        self.entries.iter().map(share).sum::<u64>() / WHOLE
     }
 
     pub(super) fn broken(&self) -> Option<&str> {
@@ -205,7 +215,6 @@ impl<'p> Ledger<'p> {
                 let entry = &mut self.entries[step.change];
                 entry.id = Some(id);
                 // What is left of the change is its maker's to write.
-                self.done += entry.left as u64;
                 entry.left = 0;
                 entry.adopted = true;
                 self.end(step.change, Outcome::Adopted { id });
@@ -217,7 +226,6 @@ impl<'p> Ledger<'p> {
     }
 
     fn step_ended(&mut self, index: usize) {
-        self.done += 1;
         let entry = &mut self.entries[index];
         entry.left = entry.left.saturating_sub(1);
         if entry.left > 0 || entry.end.is_some() {
@@ -239,7 +247,6 @@ impl<'p> Ledger<'p> {
             self.heard(told);
         }
         let entry = &mut self.entries[index];
-        self.done += entry.left as u64;
         entry.left = 0;
         entry.end = Some(outcome);
     }

@@ -73,7 +73,6 @@ pub(super) async fn apply(
     cancel: &CancellationToken,
 ) -> Vec<Outcome> {
     let waves = waves(plan);
-    let steps = waves.iter().map(|wave| wave.steps.len() as u64).sum();
     let lanes = how.lanes.clamp(1, MOST_LANES);
     let run = Run {
         lanes,
@@ -90,7 +89,7 @@ pub(super) async fn apply(
         ledger: Mutex::new(Ledger::new(plan, &waves, journal)),
         progress,
     };
-    progress.begin(TASK, Some(steps));
+    progress.begin(TASK, Some(plan.changes.len() as u64));
     let order = order::dependencies(plan, &waves);
     let ended: Vec<CancellationToken> = waves.iter().map(|_| CancellationToken::new()).collect();
     let all = waves.iter().zip(&order).zip(&ended).map(|((wave, waits), end)| {
@@ -105,6 +104,7 @@ pub(super) async fn apply(
     });
     join_all(all).await;
     let why = run.writer.breaker.reason();
+    run.report();
     let ledger = run.ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
     let outcomes = ledger.close(why);
     progress.end(TASK);
