@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use netbox_agent::domain::diagnostic::Severity;
 use netbox_agent::domain::mac::MacAddr;
 use netbox_agent::net::names::Directory;
 use netbox_agent::net::neighbor::{self, Standing};
@@ -289,10 +290,14 @@ fn without_privileges_all_are_found_by_way_of_the_kernel() {
             assert_eq!(by_ip(&report)[&IpAddr::V4(player.ip)].mac, Some(MacAddr(player.mac)));
         }
         assert_eq!(report.swept[0].method, Method::Neighbor);
-        assert!(
-            report.diagnostics.iter().any(|diagnostic| diagnostic.code == "sweep_unprivileged")
-        );
+        assert_warned(&report);
     }
+}
+
+/// Whoever sweeps without privileges is told what that costs, on the terminal too.
+fn assert_warned(report: &Report) {
+    let told = report.diagnostics.iter().find(|told| told.code == "sweep_unprivileged");
+    assert_eq!(told.map(|told| told.severity), Some(Severity::Warning), "{:?}", report.diagnostics);
 }
 
 #[test]
@@ -395,6 +400,7 @@ fn a_subnet_beyond_a_router_is_asked_by_echo_and_has_no_macs() {
     assert_eq!(found(&report), addresses(&far));
     assert_eq!(report.swept[0].method, Method::Tcp);
     assert!(report.swept[0].gap.is_some());
+    assert_warned(&report);
 }
 
 #[test]

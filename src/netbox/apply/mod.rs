@@ -45,7 +45,7 @@ use crate::journal::Journal;
 use crate::progress::Progress;
 
 /// What progress is told under.
-const TASK: &str = "apply";
+const TASK: &str = "writing objects";
 
 /// More requests at once make NetBox slower, not faster.
 const MOST_LANES: usize = 4;

@@ -21,7 +21,7 @@ use crate::store::{Store, StoreError};
 const BATCH: usize = 100;
 
 /// What progress is told under.
-const TASK: &str = "apply";
+const TASK: &str = "writing objects";
 
 pub(super) fn apply(
     store: &Store,
