@@ -46,6 +46,7 @@ pub(super) fn new_body(sheet: &Sheet, version: Version, fields: &Fields) -> Body
         let value = match constant {
             Constant::Yes => json!(true),
             Constant::Word(word) => json!(word),
+            Constant::Number(number) => json!(number),
         };
         body.insert((*name).to_owned(), value);
     }

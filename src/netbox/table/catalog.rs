@@ -28,8 +28,13 @@ pub(super) const CUSTOM_FIELD: Sheet = Sheet::new(
         Column::new(Field::ObjectTypes, "object_types", Shape::Models, Blank::List),
     ],
 )
-// A person who did not ask for them sees the agent's fields only where they hold something.
-.with(&[("ui_visible", Constant::Word("if-set")), ("filter_logic", Constant::Word("exact"))]);
+// A person who did not ask for them sees the agent's fields only where they hold something,
+// and does not find everything that an agent made by the agent's name.
+.with(&[
+    ("ui_visible", Constant::Word("if-set")),
+    ("filter_logic", Constant::Word("exact")),
+    ("search_weight", Constant::Number(0)),
+]);
 
 pub(super) const MANUFACTURER: Sheet = Sheet::new(
     Kind::Manufacturer,

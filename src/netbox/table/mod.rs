@@ -38,6 +38,8 @@ pub(super) struct Sheet {
 pub(super) enum Constant {
     Yes,
     Word(&'static str),
+    /// A whole number.
+    Number(u16),
 }
 
 /// A field of a kind.
