@@ -26,6 +26,8 @@ use crate::secret::{ExposeSecret, SecretString};
 #[derive(Debug, Clone)]
 pub struct Client {
     inner: reqwest::Client,
+    /// The same, but every request gets a connection of its own.
+    apart: reqwest::Client,
     gate: Arc<Gate>,
     options: Arc<Options>,
 }
@@ -53,16 +55,20 @@ impl Client {
                 "certificates are not verified: whoever is on the way can read and change everything"
             );
         }
-        let inner = reqwest::Client::builder()
-            .tls_backend_preconfigured(options.trust.client_config())
-            .user_agent(concat!("netbox-agent/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .connect_timeout(options.connect_timeout)
-            .pool_idle_timeout(IDLE)
-            .pool_max_idle_per_host(options.concurrency.get())
-            .build()
-            .map_err(|error| HttpError::Request(error.to_string()))?;
-        Ok(Client { inner, gate: Arc::new(Gate::new(&options)), options: Arc::new(options) })
+        let tls = options.trust.client_config();
+        let keeping = |connections: usize| {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(tls.clone())
+                .user_agent(concat!("netbox-agent/", env!("CARGO_PKG_VERSION")))
+                .redirect(Policy::none())
+                .connect_timeout(options.connect_timeout)
+                .pool_idle_timeout(IDLE)
+                .pool_max_idle_per_host(connections)
+                .build()
+                .map_err(|error| HttpError::Request(error.to_string()))
+        };
+        let (inner, apart) = (keeping(options.concurrency.get())?, keeping(0)?);
+        Ok(Client { inner, apart, gate: Arc::new(Gate::new(&options)), options: Arc::new(options) })
     }
 
     /// A client that trusts others, for another door of the same service: both together
@@ -91,6 +97,7 @@ impl Client {
         Request {
             client: self.clone(),
             repeatable: matches!(method, Method::GET | Method::HEAD | Method::OPTIONS),
+            apart: false,
             method,
             url,
             headers: HeaderMap::new(),
@@ -115,6 +122,7 @@ pub struct Request {
     secrets: Vec<Hidden>,
     body: Option<Bytes>,
     repeatable: bool,
+    apart: bool,
     timeout: Option<Duration>,
     max_body: Option<usize>,
     any_status: bool,
@@ -203,6 +211,14 @@ impl Request {
         self
     }
 
+    /// Gives the request a connection of its own, opened a moment after the last of its
+    /// like: a server of several processes then takes it with one that is free. Over
+    /// connections that are kept, heavy requests may all end in one process.
+    pub fn apart(mut self) -> Self {
+        self.apart = true;
+        self
+    }
+
     /// Another time limit than the client's.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
@@ -268,9 +284,13 @@ impl Request {
     /// Sends the request once and reads the answer whole.
     async fn try_once(&self) -> Result<Response, HttpError> {
         let _place = self.client.gate.pass().await;
-        let mut request = self
-            .client
-            .inner
+        let client = if self.apart {
+            self.client.gate.stand_apart().await;
+            &self.client.apart
+        } else {
+            &self.client.inner
+        };
+        let mut request = client
             .request(self.method.clone(), self.url.clone())
             .headers(self.headers.clone())
             .timeout(self.limit());

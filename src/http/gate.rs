@@ -1,11 +1,12 @@
 //! The one door that every request passes: so many at once, so many in a second.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Duration, Instant};
 
 use super::Options;
 
@@ -15,7 +16,12 @@ pub(super) struct Gate {
     at_once: Arc<Semaphore>,
     rate: Option<DefaultDirectRateLimiter>,
     passed: AtomicU64,
+    /// When the last request may begin that stands apart from others.
+    last: Mutex<Option<Instant>>,
 }
+
+/// Long enough for a process to take up what came before.
+const APART: Duration = Duration::from_millis(10);
 
 impl Gate {
     pub(super) fn new(options: &Options) -> Self {
@@ -28,7 +34,24 @@ impl Gate {
             Quota::with_period(rate.interval())
                 .map(|quota| RateLimiter::direct(quota.allow_burst(burst)))
         });
-        Gate { at_once: Arc::new(Semaphore::new(at_once)), rate, passed: AtomicU64::new(0) }
+        Gate {
+            at_once: Arc::new(Semaphore::new(at_once)),
+            rate,
+            passed: AtomicU64::new(0),
+            last: Mutex::default(),
+        }
+    }
+
+    /// Waits until the last request that stood apart is a moment ago.
+    pub(super) async fn stand_apart(&self) {
+        let begin = {
+            let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = Instant::now();
+            let begin = last.map_or(now, |last| (last + APART).max(now));
+            *last = Some(begin);
+            begin
+        };
+        tokio::time::sleep_until(begin).await;
     }
 
     /// How many have passed.

@@ -454,6 +454,36 @@ async fn a_connection_is_used_again_while_it_is_fresh() {
     task.await.unwrap();
 }
 
+#[tokio::test]
+async fn requests_apart_have_connections_of_their_own_and_do_not_begin_at_once() {
+    // Each connection takes one request and stays open, as if for more.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url: url::Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let task = tokio::spawn(async move {
+        let (mut open, mut begun) = (Vec::new(), Vec::new());
+        for _ in 0..4 {
+            let (mut stream, _): (TcpStream, _) = listener.accept().await.unwrap();
+            begun.push(Instant::now());
+            let mut buffer = [0; 2048];
+            assert!(stream.read(&mut buffer).await.unwrap() > 0);
+            let text = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+            stream.write_all(text.as_bytes()).await.unwrap();
+            open.push(stream);
+        }
+        begun
+    });
+    let client = client(Trust::System);
+    // One that is kept does not serve those that want their own.
+    assert_eq!(fetch(&client, url.clone()).await.unwrap(), "ok");
+    let apart = (0..3).map(|_| client.get(url.clone()).apart().send());
+    for answer in futures::future::join_all(apart).await {
+        assert_eq!(answer.unwrap().body, "ok");
+    }
+    let begun = task.await.unwrap();
+    let passed = begun[3].duration_since(begun[1]);
+    assert!(passed >= std::time::Duration::from_millis(15), "{passed:?}");
+}
+
 #[test]
 fn a_rate_is_a_number_above_zero() {
     assert_eq!(Rate::per_second(0.5).unwrap().interval(), Duration::from_secs(2));

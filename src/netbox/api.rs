@@ -119,7 +119,7 @@ impl Api {
         if let Some(states) = if_match {
             request = request.header(header::IF_MATCH, states);
         }
-        request.send().await
+        request.apart().send().await
     }
 }
 
