@@ -44,7 +44,11 @@ pub(super) fn section(case: &Case, results: &Results) -> String {
     for (tool, runs) in results {
         let others: Vec<Tool> = results.keys().copied().filter(|tool| !tool.is_ours()).collect();
         let against = match ratio(results, &others, |run| run.wall.as_secs_f64()) {
-            Some((ratio, best)) if tool.is_ours() => format!("{ratio:.2} of {}", best.name()),
+            Some((ratio, best)) if tool.is_ours() => {
+                let least =
+                    case.least().map(|least| format!("; two rounds take {}", seconds(least)));
+                format!("{ratio:.2} of {}{}", best.name(), least.unwrap_or_default())
+            }
             _ => String::new(),
         };
         let _ = writeln!(

@@ -82,8 +82,14 @@ impl MacAddr {
 
 impl fmt::Display for MacAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        f.pad(&format!("{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}"))
+        const HEX: &[u8; 16] = b"0123456789abcdef";
+        // Written by hand: a large network prints very many of them.
+        let text: [u8; 17] = std::array::from_fn(|at| match (self.0[at / 3], at % 3) {
+            (octet, 0) => HEX[usize::from(octet >> 4)],
+            (octet, 1) => HEX[usize::from(octet & 0x0f)],
+            _ => b':',
+        });
+        f.pad(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -4,7 +4,7 @@
 //! is not known is null, lists may be empty. Names are host names and vendors a known
 //! table; nothing else in it comes from the network as it is.
 
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use crate::domain::diagnostic::Diagnostic;
+use crate::domain::mac::MacAddr;
 use crate::net::service;
 use crate::net::sweep::{Answer, NameSource, Report, Swept};
 
@@ -36,7 +37,8 @@ struct Document<'a> {
 struct HostOut<'a> {
     ip: IpAddr,
     prefix_length: Option<u8>,
-    mac: Option<String>,
+    #[serde(serialize_with = "shown")]
+    mac: Option<MacAddr>,
     vendor: Option<&'a str>,
     method: &'static str,
     rtt_ms: Option<f64>,
@@ -84,7 +86,7 @@ impl<'a> From<&'a Answer> for HostOut<'a> {
         HostOut {
             ip: answer.ip,
             prefix_length: answer.prefix_len,
-            mac: answer.mac.map(|mac| mac.to_string()),
+            mac: answer.mac,
             vendor: answer.vendor(),
             method: answer.method.as_str(),
             rtt_ms: answer.rtt.map(milliseconds),
@@ -134,10 +136,21 @@ fn one_by_one<S: serde::Serializer>(answers: &&[Answer], out: S) -> Result<S::Ok
     out.collect_seq(answers.iter().map(HostOut::from))
 }
 
+/// A MAC address as people write it.
+fn shown<S: serde::Serializer>(mac: &Option<MacAddr>, out: S) -> Result<S::Ok, S::Error> {
+    match mac {
+        Some(mac) => out.collect_str(mac),
+        None => out.serialize_none(),
+    }
+}
+
 /// To a thousandth: finer than that is noise.
 fn milliseconds(time: Duration) -> f64 {
     (time.as_secs_f64() * 1e6).round() / 1e3
 }
+
+/// Bytes of JSON that are gathered before they are written.
+const GATHERED: usize = 1 << 16;
 
 /// One JSON object on one line.
 pub(super) fn json(report: &Report, took: Duration, out: &mut dyn Write) -> io::Result<()> {
@@ -155,8 +168,12 @@ pub(super) fn json(report: &Report, took: Duration, out: &mut dyn Write) -> io::
         seconds: (took.as_secs_f64() * 1e3).round() / 1e3,
         interrupted: report.interrupted,
     };
-    serde_json::to_writer(&mut *out, &document)?;
-    writeln!(out)
+    // Every quotation mark is a write of its own: those are gathered before they meet a
+    // writer of an unknown kind.
+    let mut out = BufWriter::with_capacity(GATHERED, out);
+    serde_json::to_writer(&mut out, &document)?;
+    writeln!(out)?;
+    out.flush()
 }
 
 const COLUMNS: [&str; 8] =
@@ -170,7 +187,7 @@ pub(super) fn csv(report: &Report, out: &mut dyn Write) -> io::Result<()> {
         let host = HostOut::from(answer);
         sheet.write_record([
             &host.ip.to_string(),
-            host.mac.as_deref().unwrap_or_default(),
+            &host.mac.map(|mac| mac.to_string()).unwrap_or_default(),
             host.vendor.unwrap_or_default(),
             &host.rtt_ms.map(|rtt| rtt.to_string()).unwrap_or_default(),
             host.name.unwrap_or_default(),
@@ -211,7 +228,7 @@ pub(super) fn table(report: &Report, took: Duration) -> String {
 
 fn row(answer: &Answer) -> [String; 7] {
     let host = HostOut::from(answer);
-    let mut mac = host.mac.unwrap_or_default();
+    let mut mac = host.mac.map(|mac| mac.to_string()).unwrap_or_default();
     if answer.proxied {
         mac.push_str(" (proxy)");
     }

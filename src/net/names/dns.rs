@@ -90,13 +90,14 @@ impl Directory {
     /// Asks the first resolver that lives for the names of addresses as they come in.
     pub(super) async fn resolve(
         &self,
-        mut addresses: UnboundedReceiver<IpAddr>,
+        mut addresses: UnboundedReceiver<Vec<IpAddr>>,
         mut alive: UnboundedReceiver<IpAddr>,
         unproven: BTreeMap<SocketAddr, IpAddr>,
         end: impl Future<Output = ()> + Clone,
     ) -> (BTreeMap<IpAddr, DnsName>, Vec<Diagnostic>) {
         let mut diagnostics = Vec::new();
         let Some(first) = addresses.recv().await else { return (BTreeMap::new(), diagnostics) };
+        let Some(sample) = first.first().copied() else { return (BTreeMap::new(), diagnostics) };
         let mut proven = BTreeSet::new();
         for resolver in &self.resolvers {
             if let Some(neighbor) = unproven.get(&resolver.address)
@@ -109,7 +110,7 @@ impl Directory {
                 continue;
             }
             let sign = tokio::select! {
-                sign = sign_of_life(resolver.address, first) => sign,
+                sign = sign_of_life(resolver.address, sample) => sign,
                 () = end.clone() => Err("it does not answer".to_owned()),
             };
             match sign {
@@ -224,12 +225,12 @@ impl Resolver {
     /// back the names, and how many questions stayed open.
     async fn ask(
         &self,
-        first: IpAddr,
-        mut addresses: UnboundedReceiver<IpAddr>,
+        first: Vec<IpAddr>,
+        mut addresses: UnboundedReceiver<Vec<IpAddr>>,
         end: impl Future<Output = ()>,
     ) -> (BTreeMap<IpAddr, DnsName>, usize) {
         let mut names = BTreeMap::new();
-        let mut waiting = VecDeque::from([first]);
+        let mut waiting = VecDeque::from(first);
         let mut open = FuturesUnordered::new();
         let (mut more, mut unanswered) = (true, 0);
         tokio::pin!(end);
@@ -245,7 +246,7 @@ impl Resolver {
             }
             tokio::select! {
                 next = addresses.recv(), if more => match next {
-                    Some(ip) => waiting.push_back(ip),
+                    Some(ips) => waiting.extend(ips),
                     None => more = false,
                 },
                 Some((ip, answer)) = open.next(), if !open.is_empty() => match answer {

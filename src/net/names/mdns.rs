@@ -34,7 +34,7 @@ const MOST: usize = 65_536;
 /// Asks for the names of addresses as they come in.
 pub(super) async fn ask(
     interfaces: &[Ipv4Addr],
-    mut addresses: UnboundedReceiver<IpAddr>,
+    mut addresses: UnboundedReceiver<Vec<IpAddr>>,
     end: impl Future<Output = ()>,
 ) -> BTreeMap<IpAddr, DnsName> {
     let mut names = BTreeMap::new();
@@ -52,11 +52,11 @@ pub(super) async fn ask(
             break;
         }
         tokio::select! {
-            ip = addresses.recv(), if more => match ip {
-                Some(IpAddr::V4(ip)) => {
-                    silent.insert(ip, 0);
-                }
-                Some(IpAddr::V6(_)) => {}
+            ips = addresses.recv(), if more => match ips {
+                Some(ips) => silent.extend(ips.into_iter().filter_map(|ip| match ip {
+                    IpAddr::V4(ip) => Some((ip, 0)),
+                    IpAddr::V6(_) => None,
+                })),
                 None => more = false,
             },
             heard = hear(listening) => {

@@ -8,7 +8,7 @@
 mod dns;
 mod mdns;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -46,7 +46,7 @@ pub struct Names {
 
 /// What a finder is told.
 enum Told {
-    Address(IpAddr),
+    Addresses(Vec<IpAddr>),
     Own(IpAddr),
     Alive(IpAddr),
 }
@@ -78,13 +78,13 @@ impl Finder {
         }
     }
 
-    /// This address wants a name. Those of the loopback mean another machine to whoever
+    /// These addresses want names. Those of the loopback mean another machine to whoever
     /// would be asked, so nobody is.
-    pub fn add(&self, ip: IpAddr) {
-        if ip.is_loopback() {
-            return;
+    pub fn add(&self, ips: impl IntoIterator<Item = IpAddr>) {
+        let ips: Vec<IpAddr> = ips.into_iter().filter(|ip| !ip.is_loopback()).collect();
+        if !ips.is_empty() {
+            let _ = self.told.send(Told::Addresses(ips));
         }
-        let _ = self.told.send(Told::Address(ip));
     }
 
     /// This address of the machine itself wants a name. The machine does not ask itself by
@@ -142,18 +142,26 @@ async fn find(
     // What nobody will ask for does not wait in line.
     let (by_dns, by_mdns) = (naming.directory.is_some(), !naming.multicast.is_empty());
     let distribute = async {
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::new();
         while let Some(told) = hear.recv().await {
             match told {
-                Told::Address(ip) | Told::Own(ip) if seen.insert(ip) => {
-                    if by_dns {
-                        let _ = ask_dns.send(ip);
+                Told::Addresses(mut ips) => {
+                    ips.retain(|ip| seen.insert(*ip));
+                    if ips.is_empty() {
+                        continue;
                     }
-                    if by_mdns && matches!(told, Told::Address(_)) {
-                        let _ = ask_mdns.send(ip);
+                    if by_mdns {
+                        let _ = ask_mdns.send(ips.clone());
+                    }
+                    if by_dns {
+                        let _ = ask_dns.send(ips);
                     }
                 }
-                Told::Address(_) | Told::Own(_) => {}
+                Told::Own(ip) => {
+                    if by_dns && seen.insert(ip) {
+                        let _ = ask_dns.send(vec![ip]);
+                    }
+                }
                 Told::Alive(ip) => {
                     let _ = say_alive.send(ip);
                 }
@@ -195,9 +203,7 @@ mod tests {
         let directory = Some(Directory::of(&[resolver(answers).await]).unwrap());
         let naming = Naming { directory, multicast: Vec::new() };
         let finder = Finder::start(naming, BTreeMap::new(), cancel.clone());
-        for last in 1..6 {
-            finder.add(IpAddr::from([192, 0, 2, last]));
-        }
+        finder.add((1..6).map(|last| IpAddr::from([192, 0, 2, last])));
         finder
     }
 
@@ -221,7 +227,7 @@ mod tests {
         let directory = Some(Directory::of(&[resolver(0).await]).unwrap());
         let naming = Naming { directory, multicast: Vec::new() };
         let finder = Finder::start(naming, BTreeMap::new(), CancellationToken::new());
-        finder.add(IpAddr::from([127, 0, 0, 2]));
+        finder.add([IpAddr::from([127, 0, 0, 2])]);
         finder.add_own(IpAddr::from([127, 0, 0, 1]));
         let names = finder.finish(Duration::from_secs(30)).await;
         assert_eq!(names.diagnostics, [], "a resolver that was asked and is silent is told of");

@@ -225,6 +225,9 @@ impl std::fmt::Debug for Inbox {
 }
 
 impl Inbox {
+    /// How many messages one call takes in at most; fewer mean that no more are there.
+    pub const ROOM: usize = BATCH;
+
     /// Takes in what has arrived, at most one call's worth, and gives back how many
     /// messages that are. Never waits.
     ///

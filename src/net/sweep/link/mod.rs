@@ -413,7 +413,11 @@ impl<'a> Sweep<'a> {
 
     /// Takes in everything that has arrived.
     fn receive(&mut self, inbox: &mut Inbox) -> io::Result<()> {
-        while inbox.receive(&self.door.socket)? > 0 {
+        loop {
+            let count = inbox.receive(&self.door.socket)?;
+            if count == 0 {
+                break;
+            }
             let (offset, now) = (self.clock.offset(), self.now());
             for message in inbox.messages() {
                 // The kernel's stamp, unless the day's clock has just been set.
@@ -422,6 +426,10 @@ impl<'a> Sweep<'a> {
                 if let Some(heard) = frame::read(message.bytes) {
                     self.hear(heard, at);
                 }
+            }
+            // What does not fill the room was all that there is.
+            if count < Inbox::ROOM {
+                break;
             }
         }
         // Whoever listens is woken by each of these: not for every host by itself.
@@ -576,7 +584,24 @@ impl<'a> Sweep<'a> {
             answer.proxied = answer.mac.as_ref().is_some_and(is_proxy);
         }
         report.proxies.extend(proxies);
+        self.in_order();
         self.hosts
+    }
+
+    /// Hosts came in as they answered. Their places are known, so that putting them in the
+    /// order of their addresses takes no comparing.
+    fn in_order(&mut self) {
+        let hosts = self.at.iter().copied().filter(|host| *host != NOBODY);
+        let mut from: Vec<u32> = hosts.collect();
+        for place in 0..from.len() {
+            // What stood here before has been moved to where its predecessor came from.
+            let mut now = from[place] as usize;
+            while now < place {
+                now = from[now] as usize;
+            }
+            from[place] = u32::try_from(now).unwrap_or(NOBODY);
+            self.hosts.swap(place, now);
+        }
     }
 }
 

@@ -83,10 +83,10 @@ async fn listen(
     while let Some(news) = hear.recv().await {
         match (news, &finder) {
             (News::Found(found), _) => {
+                if let Some(finder) = &finder {
+                    finder.add(found.iter().map(|found| found.ip));
+                }
                 for found in found {
-                    if let Some(finder) = &finder {
-                        finder.add(found.ip);
-                    }
                     if let Some(stream) = &stream {
                         let _ = stream.send(found);
                     }
