@@ -56,6 +56,10 @@ impl Canaries {
         self.birds.is_empty()
     }
 
+    pub(super) fn len(&self) -> u32 {
+        self.birds.len() as u32
+    }
+
     /// The host whose turn it is and that is not out.
     pub(super) fn free(&mut self) -> Option<u32> {
         for _ in 0..self.birds.len() {

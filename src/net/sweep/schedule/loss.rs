@@ -151,6 +151,11 @@ impl Losses {
         self.answered + self.lost
     }
 
+    /// How many questions to hosts are known to be lost.
+    pub(super) fn lost_so_far(&self) -> u32 {
+        self.lost
+    }
+
     /// The share of all questions to hosts that got lost, as far as is known; never
     /// nothing, for what was not seen may still be.
     pub(super) fn overall(&self) -> f32 {

@@ -40,6 +40,8 @@ const FEWEST_ROUNDS: u8 = 2;
 const MOST_ROUNDS: u8 = 10;
 /// How long queues may take to drain that a sweep without a limit has filled.
 const DRAIN: Nanos = 25_000_000;
+/// The most packets between two canaries of a network with few hosts, without a limit.
+const FARTHEST: u32 = 64;
 /// The longest wait between two questions to one address, however often it was asked.
 const LONGEST_WAIT: Nanos = 1_000_000_000;
 
@@ -419,8 +421,7 @@ impl Schedule {
 
     /// The canary whose turn it is, if it is a canary's turn.
     fn canary(&mut self, now: Nanos) -> Option<u32> {
-        if self.since_canary < self.pace.canary_gap(self.losses.known()) || self.canaries.is_empty()
-        {
+        if self.canaries.is_empty() || self.since_canary < self.canary_gap() {
             return None;
         }
         let target = self.canaries.free()?;
@@ -428,6 +429,19 @@ impl Schedule {
         self.canaries.send(Sent { at: now, epoch });
         self.since_canary = 0;
         Some(target)
+    }
+
+    /// How many other packets go between two canaries. Without a limit a whole round may be
+    /// under way before the first is back: the few that there are must not all go with its
+    /// beginning.
+    fn canary_gap(&self) -> u32 {
+        let gap = self.pace.canary_gap(self.losses.known());
+        if self.pace.is_limited() {
+            return gap;
+        }
+        let silent = self.slots.len() as u32 - self.found;
+        let spread = silent / (self.canaries.len() + 1);
+        gap.max(spread.min(FARTHEST))
     }
 
     fn or_sooner(&self, time: Nanos) -> Nanos {
@@ -443,7 +457,7 @@ impl Schedule {
             self.known.pop();
         }
         loop {
-            while let Some(target) = self.order.at(self.cursor) {
+            while let Some(target) = self.order.at(self.cursor, self.turn()) {
                 let slot = &self.slots[target as usize];
                 let in_peace = self.worth > 0.0
                     && slot.asked >= FEWEST_ROUNDS
@@ -467,6 +481,17 @@ impl Schedule {
                 return pick;
             }
         }
+    }
+
+    /// How far the order is turned in this round. What is asked without a limit may find
+    /// room on the network for the first questions of a round alone: others stand first in
+    /// the next one, and those that answer then tell what got lost.
+    fn turn(&self) -> u32 {
+        if self.pace.is_limited() {
+            return 0;
+        }
+        let share = (f64::from(self.round.saturating_sub(1)) * GOLDEN).fract();
+        (f64::from(self.order.count) * share) as u32
     }
 
     /// How long a target is left in peace after its questions so far.
@@ -523,7 +548,7 @@ impl Schedule {
     /// lost: gives back until when to wait for queues to drain, before that is decided.
     fn slow_down(&mut self, now: Nanos) -> Option<Nanos> {
         let too_fast = !self.pace.is_limited()
-            && self.losses.known() >= 20
+            && (self.losses.known() >= 20 || self.losses.lost_so_far() >= 4)
             && self.losses.overall() > 0.26
             && now > 0;
         if !too_fast {
@@ -587,6 +612,9 @@ enum Pick {
     Nothing,
 }
 
+/// The golden section: its multiples are far from each other.
+const GOLDEN: f64 = 0.618_034;
+
 /// An order in which numbers below a count come each once, far from their neighbours.
 #[derive(Debug, Clone, Copy)]
 struct Order {
@@ -599,16 +627,18 @@ impl Order {
     fn new(count: u32, seed: u32) -> Self {
         // The golden section of the count, and on from there to the next number without a
         // common divisor.
-        let mut step = (f64::from(count) * 0.618_034) as u32;
+        let mut step = (f64::from(count) * GOLDEN) as u32;
         while gcd(step.max(1), count.max(1)) != 1 {
             step += 1;
         }
         Order { count, step: step.max(1).into(), offset: u64::from(seed) }
     }
 
-    fn at(&self, position: u32) -> Option<u32> {
+    /// The number at a position, where the order begins at another one.
+    fn at(&self, position: u32, turn: u32) -> Option<u32> {
         (position < self.count).then(|| {
-            ((u64::from(position) * self.step + self.offset) % u64::from(self.count)) as u32
+            let position = u64::from(position) + u64::from(turn);
+            ((position * self.step + self.offset) % u64::from(self.count)) as u32
         })
     }
 }

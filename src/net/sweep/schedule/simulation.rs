@@ -234,6 +234,19 @@ fn without_a_limit_too_fast_is_noticed() {
 }
 
 #[test]
+fn a_network_that_takes_the_first_questions_alone_is_not_taken_for_one_that_takes_all() {
+    let sixty = |hosts| (1..=60).map(move |seed| Network::of(254, hosts, seed));
+    for (capacity, hosts) in [(10_000.0, 28), (5_000.0, 28), (2_000.0, 60)] {
+        assert!(play_all(bearing(capacity, sixty(hosts)), Rate::Max) < 6_000);
+    }
+    // Few hosts tell little: what may be missing is at least told.
+    let few = bearing(10_000.0, sixty(12)).map(|network| (network.play(Rate::Max, 30), network));
+    for (played, network) in few {
+        assert!(played.found == network.alive || !played.summary.complete, "{played:?}");
+    }
+}
+
+#[test]
 fn hosts_behind_a_lossy_link_are_asked_until_they_must_have_heard() {
     for share in [0.01, 0.05, 0.15] {
         play_all(losing(share, twenty(254, 28)), Rate::Max);
