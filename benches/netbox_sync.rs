@@ -21,57 +21,30 @@
 #[path = "../tests/netbox/mod.rs"]
 mod netbox;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use netbox::{StandIn, TOKEN, Version as StandInVersion};
-use netbox_agent::domain::coverage::Covered;
-use netbox_agent::domain::desire::desire;
-use netbox_agent::domain::diff::{Comparison, diff};
-use netbox_agent::domain::matching::match_hosts;
-use netbox_agent::domain::memory::{Memory, Written};
-use netbox_agent::domain::merge::merge;
-use netbox_agent::domain::object::{Kind, ObjectRef};
+use netbox_agent::collect::Harvest;
 use netbox_agent::domain::observation::{
     Address, Authority, Host, HostAttribute, Interface, Observation, Prefix, Segment, Thing,
 };
-use netbox_agent::domain::outcome::Outcome;
-use netbox_agent::domain::plan::{Change, Plan, Step};
 use netbox_agent::domain::settings::Policy;
-use netbox_agent::domain::value::Value;
-use netbox_agent::domain::world::{Need, World};
+use netbox_agent::engine::{Asked, Context, Sink, apply, draft};
 use netbox_agent::http::{Client, Method, Options, header};
-use netbox_agent::journal::{Journal, JournalError};
 use netbox_agent::netbox::{Connection, NetBox};
-use netbox_agent::progress::Silent;
+use netbox_agent::progress::{Progress, Silent};
+use netbox_agent::store::{SinkId, Store};
 use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 
-/// Keeps no record.
-struct Unrecorded;
-
-impl Journal for Unrecorded {
-    fn intend(&self, _: &[(&Change, &Step)]) -> Result<(), JournalError> {
-        Ok(())
-    }
-
-    fn made(
-        &self,
-        _: Kind,
-        _: &netbox_agent::domain::object::ObjectKey,
-        _: u64,
-    ) -> Result<(), JournalError> {
-        Ok(())
-    }
-
-    fn settle(&self, _: usize, _: &Change, _: &Outcome) -> Result<(), JournalError> {
-        Ok(())
-    }
-}
+/// The source that knows the hosts.
+const SOURCE: &str = "bench";
 
 /// As which argument this program becomes the stand-in.
 const STANDIN: &str = "--serve-as-the-stand-in";
@@ -145,14 +118,22 @@ async fn run(url: &str, token: &str, hosts: u32, sample: u32) {
     let policy = Policy::of("bench".parse().unwrap());
     let netbox = NetBox::connect(&config, &policy.instance).await.unwrap();
     println!("NetBox {} at {url}", netbox.version());
+    let home = tempfile::tempdir().unwrap();
+    let context = Context {
+        policy,
+        store: Arc::new(Store::open(&home.path().join("store")).unwrap()),
+        sink: Sink::NetBox(Box::new(netbox.clone()), SinkId::netbox(&config.url)),
+        unasked: Vec::new(),
+        allowed: BTreeSet::new(),
+        replay: false,
+    };
     let observations = observations(hosts);
-    let mut memory = Memory::default();
-    let first = sync(&netbox, &observations, &policy, &mut memory).await;
+    let first = sync(&netbox, &context, &observations).await;
     first.tell("first sync", hosts);
-    let second = sync(&netbox, &observations, &policy, &mut memory).await;
+    let second = sync(&netbox, &context, &observations).await;
     second.tell("second sync", hosts);
     let tenth = changed(observations, hosts / 10);
-    let third = sync(&netbox, &tenth, &policy, &mut memory).await;
+    let third = sync(&netbox, &context, &tenth).await;
     third.tell(&format!("sync with {} of {hosts} changed", hosts / 10), hosts);
     println!("peak memory of this process: {} MB", peak_memory() / 1024);
 
@@ -198,82 +179,27 @@ impl Taken {
     }
 }
 
-async fn sync(
-    netbox: &NetBox,
-    observations: &[Observation],
-    policy: &Policy,
-    memory: &mut Memory,
-) -> Taken {
+/// One run of the agent after its sources were asked, with its store on disk.
+async fn sync(netbox: &NetBox, context: &Context, observations: &[Observation]) -> Taken {
     let (begun, cpu, requests) = (Instant::now(), processor_time(), netbox.requests());
-    let world = netbox.snapshot(&need()).await.unwrap();
-    let plan = draft(observations, &world, policy, memory);
+    let harvest = Harvest { observations: observations.to_vec(), ..Harvest::default() };
+    let source = SOURCE.parse().unwrap();
+    let asked = vec![Asked { source, took: Duration::ZERO, result: Ok(harvest) }];
+    let draft = draft(asked, context).await.unwrap();
     let writing = Instant::now();
-    let outcomes = netbox.apply(&plan, &Unrecorded, &Silent, &CancellationToken::new()).await;
-    let apply = writing.elapsed();
-    remember(&plan, &outcomes, memory);
-    for (change, outcome) in plan.changes.iter().zip(&outcomes) {
+    let silent: Arc<dyn Progress> = Arc::new(Silent);
+    let report = apply(&draft, context, &silent, &CancellationToken::new()).await.unwrap();
+    for (change, outcome) in draft.plan.changes.iter().zip(&report.outcomes) {
         if !outcome.is_applied() {
             eprintln!("{} {}: {outcome}", change.kind, change.label);
         }
     }
     Taken {
         all: begun.elapsed(),
-        apply,
+        apply: writing.elapsed(),
         requests: netbox.requests() - requests,
-        changes: plan.changes.len(),
+        changes: draft.plan.changes.len(),
         cpu: processor_time().saturating_sub(cpu),
-    }
-}
-
-/// Everything but what no host here could have: as a run that knows several sources asks.
-fn need() -> Need {
-    Need { kinds: Kind::ALL.iter().copied().collect() }
-}
-
-fn draft(observations: &[Observation], world: &World, policy: &Policy, memory: &Memory) -> Plan {
-    let inventory = merge(observations.to_vec(), &policy.ranking, &policy.binds);
-    let covered = Covered::new(Vec::new());
-    let matches = match_hosts(&inventory, world, memory, &covered, policy);
-    let (desired, _) = desire(&inventory, &matches, world, policy);
-    let about = Comparison {
-        inventory: &inventory,
-        matches: &matches,
-        world,
-        memory,
-        ownership: &policy.ownership,
-        instance: policy.instance.as_str(),
-        tag: &policy.tag,
-    };
-    diff(&desired, &about).0
-}
-
-fn remember(plan: &Plan, outcomes: &[Outcome], memory: &mut Memory) {
-    let ids: BTreeMap<_, u64> = plan
-        .changes
-        .iter()
-        .zip(outcomes)
-        .filter_map(|(change, outcome)| Some(((change.kind, &change.key), outcome.id()?)))
-        .collect();
-    let solid = |reference: &ObjectRef| match reference {
-        ObjectRef::Planned(kind, key) => {
-            ids.get(&(*kind, key)).map_or(reference.clone(), |id| ObjectRef::Live(*kind, *id))
-        }
-        live => live.clone(),
-    };
-    for (change, outcome) in plan.changes.iter().zip(outcomes) {
-        let Outcome::Applied { id, settled, stamp } = outcome else { continue };
-        memory.bindings.insert(change.key.clone(), (change.kind, *id));
-        let known = memory.objects.entry((change.kind, *id)).or_default();
-        known.stamp.clone_from(stamp);
-        for (field, of) in change.fields.iter() {
-            let wanted = match &of.after {
-                Value::Ref(reference) => Value::Ref(solid(reference)),
-                Value::Refs(all) => Value::Refs(all.iter().map(solid).collect()),
-                other => other.clone(),
-            };
-            let settled = settled.get(field).unwrap_or(&wanted).clone();
-            known.fields.insert(*field, Written { wanted, settled });
-        }
     }
 }
 
@@ -281,7 +207,7 @@ fn remember(plan: &Plan, outcomes: &[Outcome], memory: &mut Memory) {
 fn observations(hosts: u32) -> Vec<Observation> {
     const MAKERS: [&str; 6] = ["Dell", "HPE", "Lenovo", "Supermicro", "Intel", "Raspberry Pi"];
     let observation = |thing| Observation {
-        source: "bench".parse().unwrap(),
+        source: SOURCE.parse().unwrap(),
         at: Timestamp::UNIX_EPOCH,
         authority: Authority::Own,
         evidence: "its own word".into(),

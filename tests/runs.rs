@@ -360,3 +360,30 @@ fn a_device_for_an_address_alone_has_it_as_primary_in_its_vrf() {
     assert_eq!(host["interfaces"][0]["addresses"][0]["vrf"], "lab", "{host:#}");
     assert_eq!(agent.sync(0)["summary"]["planned"], 0);
 }
+
+#[test]
+fn parts_of_hosts_carry_the_tag_only_where_that_is_asked_for() {
+    let lines = "{\"version\":1,\"authority\":\"wire\",\"host\":{\"name\":\"a\",\"interfaces\":[{\"mac\":\"00:1b:21:00:00:01\",\"addresses\":[\"192.0.2.9/24\"]}],\"services\":[{\"name\":\"ssh\",\"protocol\":\"tcp\",\"ports\":[22]}]}}\n{\"version\":1,\"prefix\":{\"net\":\"192.0.2.0/24\"}}";
+    let tagged = |extra: &str| {
+        let agent = Agent::new(extra);
+        agent.says(lines, 0);
+        let end = agent.run(&["plan", "--format", "json"]);
+        let plan: Json = serde_json::from_str(&end.out).unwrap();
+        let mut kinds: Vec<String> = (plan["changes"].as_array().unwrap().iter())
+            .filter(|change| change["fields"].get("tags").is_some())
+            .map(|change| change["kind"].as_str().unwrap().to_owned())
+            .collect();
+        kinds.sort();
+        kinds.dedup();
+        // What says whose it is stands on all of them.
+        for change in plan["changes"].as_array().unwrap() {
+            if change["kind"] == "interface" || change["kind"] == "ip_address" {
+                assert!(change["fields"].get("agent_instance").is_some(), "{change:#}");
+            }
+        }
+        assert_eq!(agent.sync(0)["summary"]["applied"], plan["changes"].as_array().unwrap().len());
+        kinds.join(" ")
+    };
+    insta::assert_snapshot!(tagged(""), @"device device_role device_type manufacturer prefix site");
+    insta::assert_snapshot!(tagged("tag_parts = true"), @"device device_role device_type interface ip_address mac_address manufacturer prefix service site");
+}

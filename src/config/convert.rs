@@ -170,6 +170,7 @@ fn policy(file: &File, names: &BTreeSet<SourceName>, layers: &mut Layers) -> Pol
     Policy {
         instance: file.agent.name.as_ref().map_or_else(host_name, |name| name.0.clone()),
         tag: label(&file.agent.tag),
+        tag_parts: file.agent.tag_parts,
         defaults: defaults(&file.defaults),
         rules: rules(&file.rule, names, layers),
         manufacturers: file

@@ -59,8 +59,10 @@ pub(super) struct Agent {
     /// This agent's name: letters, digits, `-`, `_` and `.`. It stands in every object that the agent makes. Default: the host's name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<Text<InstanceName>>,
-    /// The tag that every object of the agent carries.
+    /// The tag that every object of the agent carries, but for parts of hosts.
     pub(super) tag: Text<Label>,
+    /// Whether parts of hosts carry the tag too: interfaces, their MAC and IP addresses, disks, services. A first sync takes a quarter longer then.
+    pub(super) tag_parts: bool,
     /// Where the agent keeps what it must remember. Default: systemd's state directory, else /var/lib/netbox-agent for root, else ~/.local/state/netbox-agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) state_dir: Option<PathBuf>,
@@ -75,6 +77,7 @@ impl Default for Agent {
         Agent {
             name: None,
             tag: Text(Label("netbox-agent".into())),
+            tag_parts: false,
             state_dir: None,
             concurrency: at_least_one(8),
             deadline: Period::seconds(15 * 60),

@@ -19,8 +19,11 @@ use super::words::words;
 pub struct Policy {
     /// This agent's name; it stands in every object that the agent makes.
     pub instance: InstanceName,
-    /// The tag that every object of the agent carries.
+    /// The tag that every object of the agent carries, but for parts of hosts.
     pub tag: Arc<str>,
+    /// Whether parts of hosts carry the tag too. What says that the agent made them stands
+    /// in their custom fields at any rate, and a tag costs NetBox as much as the object.
+    pub tag_parts: bool,
     /// Values for new objects where nothing else says so.
     pub defaults: Defaults,
     /// Where things belong, by what is known of them.
@@ -46,6 +49,7 @@ impl Policy {
         Policy {
             instance,
             tag: "netbox-agent".into(),
+            tag_parts: false,
             defaults: Defaults::default(),
             rules: Rules::default(),
             manufacturers: BTreeMap::new(),

@@ -490,11 +490,11 @@ impl Desk<'_> {
         }
     }
 
-    /// Marks and the tag of a part of a host.
+    /// Marks of a part of a host, and the tag where parts shall carry it.
     pub(super) fn part(&mut self, host: &MergedHost, key: &ObjectKey, fields: &mut Fields) {
         let source = self.first_source(host);
         self.mark(fields, key, source.as_ref());
-        self.tags(fields, [], agent("its tag on what it makes"));
+        self.tag_part(fields);
     }
 
     /// The home of the host with a native key.

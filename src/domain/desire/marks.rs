@@ -87,6 +87,13 @@ impl Desk<'_> {
         fields.set(Field::Tags, Value::Refs(slugs), why);
     }
 
+    /// The tag of a part of a host, where parts shall carry it.
+    pub(super) fn tag_part(&mut self, fields: &mut Fields) {
+        if self.policy.tag_parts {
+            self.tags(fields, [], agent("its tag on what it makes"));
+        }
+    }
+
     /// A tag by its name.
     fn tag(&mut self, name: &str) -> ObjectKey {
         let key = ObjectKey::new(Kind::Tag, slug(name));

@@ -305,7 +305,7 @@ impl Desk<'_> {
         fields.start(Field::Name, Value::text("unnamed"), why.clone());
         fields.start(Field::Type, Value::text("other"), why.clone());
         self.mark(&mut fields, &interface, Some(source));
-        self.tags(&mut fields, [], agent("its tag on what it makes"));
+        self.tag_part(&mut fields);
         self.put(Kind::Interface, &interface, format!("{name} unnamed"), fields);
         interface
     }
