@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::plan::{ConflictFile, Names, PlanFormat, json};
-use super::session::{Access, open, referred};
+use super::session::{Access, records};
 use crate::domain::object::{Field, Kind};
 use crate::store::{OpenConflict, Reclaim};
 
@@ -41,9 +41,8 @@ struct Open {
 }
 
 pub(super) async fn list(args: &ConflictsArgs, console: &Console) -> Result<Exit, Failure> {
-    let session = open(console, Access::Read, &[]).await?;
-    let sink = session.context.sink.id();
-    let open = session.context.store.conflicts(&sink).map_err(Failure::failed)?;
+    let records = records(console, Access::Read)?;
+    let open = records.store.conflicts(&records.sink).map_err(Failure::failed)?;
     if args.format == PlanFormat::Json {
         let all: Vec<Open> = open
             .iter()
@@ -55,7 +54,7 @@ pub(super) async fn list(args: &ConflictsArgs, console: &Console) -> Result<Exit
         return console.print(format_args!("{}\n", json(&all)?)).map(|()| Exit::Done);
     }
     let told = open.iter().flat_map(|open| [&open.conflict.live, &open.conflict.want]);
-    let world = referred(told, &session).await;
+    let world = records.referred(told).await;
     let names = Names { world: Some(&world), desired: None };
     let mut text = String::new();
     for OpenConflict { conflict, first_seen, .. } in &open {
@@ -81,10 +80,9 @@ pub(super) async fn list(args: &ConflictsArgs, console: &Console) -> Result<Exit
 }
 
 pub(super) async fn reclaim(args: &ReclaimArgs, console: &Console) -> Result<Exit, Failure> {
-    let session = open(console, Access::Write, &[]).await?;
-    let sink = session.context.sink.id();
-    let store = &session.context.store;
-    let open = store.conflicts(&sink).map_err(Failure::failed)?;
+    let records = records(console, Access::Write)?;
+    let (store, sink) = (&records.store, &records.sink);
+    let open = store.conflicts(sink).map_err(Failure::failed)?;
     let field = match &args.field {
         None => None,
         Some(word) => Some(word.parse::<Field>().map_err(|_| {
@@ -95,7 +93,7 @@ pub(super) async fn reclaim(args: &ReclaimArgs, console: &Console) -> Result<Exi
     };
     let (kind, id) = find(&args.object, &open)?;
     let wish = Reclaim { kind, id, field };
-    store.request_reclaim(&sink, &wish, Timestamp::now()).map_err(Failure::failed)?;
+    store.request_reclaim(sink, &wish, Timestamp::now()).map_err(Failure::failed)?;
     let what = field.map_or_else(|| "every field".to_owned(), |field| field.to_string());
     console.note(format_args!("the next sync takes {what} of {kind}/{id} back"));
     Ok(Exit::Done)

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::console::Console;
 use super::exit::{Exit, Failure};
 use super::plan::{ChangeFile, Names, PlanFormat, ended, json, render, unhappy};
-use super::session::{Access, failure, open, referred};
+use super::session::{Access, failure, open, records, referred};
 use crate::domain::outcome::Outcome;
 use crate::domain::world::World;
 use crate::engine;
@@ -127,11 +127,10 @@ fn done(recorded: &RecordedChange) -> Done {
 }
 
 pub(super) async fn run(args: &HistoryArgs, console: &Console) -> Result<Exit, Failure> {
-    let session = open(console, Access::Read, &[]).await?;
-    let store = &session.context.store;
+    let records = records(console, Access::Read)?;
+    let store = &records.store;
     let Some(number) = args.run else {
-        let sink = session.context.sink.id();
-        let runs = store.runs(Some(&sink), args.limit).map_err(Failure::failed)?;
+        let runs = store.runs(Some(&records.sink), args.limit).map_err(Failure::failed)?;
         return match args.format {
             PlanFormat::Json => {
                 let files: Vec<RunFile> = runs.iter().map(|run| file(run, None)).collect();
@@ -152,8 +151,8 @@ pub(super) async fn run(args: &HistoryArgs, console: &Console) -> Result<Exit, F
         PlanFormat::Table => {
             let fields = changes.iter().flat_map(|recorded| recorded.change.fields.iter());
             let told = fields.flat_map(|(_, value)| [&value.before, &value.after]);
-            let world = match run.start.sink == session.context.sink.id() {
-                true => referred(told, &session).await,
+            let world = match run.start.sink == records.sink {
+                true => records.referred(told).await,
                 false => World::default(),
             };
             let names = Names { world: Some(&world), desired: None };
@@ -243,7 +242,7 @@ pub(super) async fn rollback(args: &RollbackArgs, console: &Console) -> Result<E
     if args.dry_run {
         let fields = undo.plan.changes.iter().flat_map(|change| change.fields.iter());
         let told = fields.flat_map(|(_, value)| [&value.before, &value.after]);
-        let world = referred(told, &session).await;
+        let world = referred(told, &session.context.sink).await;
         let names = Names { world: Some(&world), desired: None };
         return console.print(render(&undo.plan, names)).map(|()| Exit::Done);
     }

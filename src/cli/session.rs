@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
@@ -14,7 +15,7 @@ use crate::domain::object::{Kind, ObjectRef};
 use crate::domain::value::Value;
 use crate::domain::world::{Need, World};
 use crate::engine::{self, Asked, Context, Sink};
-use crate::store::{Fault, Store, StoreError};
+use crate::store::{Fault, SinkId, Store, StoreError};
 
 /// Where observations come from in place of the sources.
 #[derive(Debug, Clone, Default, Args)]
@@ -75,12 +76,42 @@ fn open_store(path: &Path, access: Access) -> Result<Store, StoreError> {
     }
 }
 
+/// What earlier runs left behind, for verbs that need nothing else: they tell it when the
+/// sink is away, too.
+#[derive(Debug)]
+pub(super) struct Records {
+    settings: Settings,
+    pub(super) store: Arc<Store>,
+    /// The sink that is configured.
+    pub(super) sink: SinkId,
+}
+
+/// Opens the store alone.
+pub(super) fn records(console: &Console, access: Access) -> Result<Records, Failure> {
+    let settings = console.settings()?;
+    let path = settings.state_dir.join(STORE);
+    let store = Arc::new(open_store(&path, access).map_err(Failure::failed)?);
+    let sink = Sink::id_of(&settings);
+    Ok(Records { settings, store, sink })
+}
+
+/// Names are not worth waiting longer for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+impl Records {
+    /// What these values refer to, as [`referred`] has it, where the sink can be reached.
+    pub(super) async fn referred<'a>(&self, values: impl Iterator<Item = &'a Value>) -> World {
+        let read = async {
+            let sink = Sink::connect(&self.settings, &self.store).await.ok()?;
+            Some(referred(values, &sink).await)
+        };
+        tokio::time::timeout(PATIENCE, read).await.ok().flatten().unwrap_or_default()
+    }
+}
+
 /// What these values refer to, as it stands, so that a person reads names. What cannot be
 /// read is told by its number.
-pub(super) async fn referred<'a>(
-    values: impl Iterator<Item = &'a Value>,
-    session: &Session,
-) -> World {
+pub(super) async fn referred<'a>(values: impl Iterator<Item = &'a Value>, sink: &Sink) -> World {
     let kinds: BTreeSet<Kind> = values
         .flat_map(|value| match value {
             Value::Ref(reference) => vec![reference.kind()],
@@ -91,7 +122,7 @@ pub(super) async fn referred<'a>(
     if kinds.is_empty() {
         return World::default();
     }
-    session.context.sink.snapshot(&Need { kinds }).await.unwrap_or_default()
+    sink.snapshot(&Need { kinds }).await.unwrap_or_default()
 }
 
 /// A failure of the engine, as a person reads it.

@@ -35,7 +35,13 @@ impl Sink {
     pub async fn connect(settings: &Settings, store: &Arc<Store>) -> Result<Self, EngineError> {
         let Some(config) = &settings.netbox else { return Ok(Sink::local(store)) };
         let netbox = NetBox::connect(config, &settings.policy.instance).await?;
-        Ok(Sink::NetBox(Box::new(netbox), SinkId::netbox(&config.url)))
+        Ok(Sink::NetBox(Box::new(netbox), Sink::id_of(settings)))
+    }
+
+    /// By what the store knows the sink that is configured, whether or not it can be reached.
+    #[must_use]
+    pub fn id_of(settings: &Settings) -> SinkId {
+        settings.netbox.as_ref().map_or_else(SinkId::local, |config| SinkId::netbox(&config.url))
     }
 
     /// The local inventory of a store.

@@ -5,7 +5,8 @@ use serde_json::{Value as Json, json};
 use crate::agent::Agent;
 use crate::hosts::Network;
 use crate::netbox::Version;
-use crate::place::Place;
+use crate::place::{BESIDE, Place};
+use crate::proxy::Proxy;
 
 /// What a person does to the first four devices of a network.
 fn edit(place: &Place, network: &Network) -> [Json; 4] {
@@ -193,4 +194,28 @@ fn an_object_that_a_person_made_is_only_filled() {
     assert_eq!(filled["serial"], format!("{}S1", network.word));
     agent.assert_settled();
     place.assert_once(&network.word, 2 * 6);
+}
+
+#[test]
+fn what_earlier_runs_left_behind_is_told_while_netbox_is_away() {
+    let place = Place::new();
+    let network = Network::new();
+    let proxy = BESIDE.block_on(Proxy::before(&place.url));
+    let agent = Agent::new(&proxy.url(), &place.token, &network, "");
+    agent.says(&network.listing(0..2));
+    agent.sync(0);
+    let id = place.device(&network.name(0))["id"].as_u64().unwrap();
+    place.write("PATCH", &format!("dcim/devices/{id}/"), &json!({"description": "mine"}));
+    agent.sync(0);
+    proxy.away(true);
+    let history = agent.run(&["history"]).expect(0).out;
+    assert_eq!(history.lines().count(), 3, "a heading and two runs: {history}");
+    let run = agent.run(&["history", "1"]).expect(0).out;
+    assert!(run.contains(&network.name(1)), "{run}");
+    let conflicts = agent.run(&["conflicts"]).expect(0).out;
+    assert!(conflicts.contains("mine") && conflicts.contains("as the source has it"), "{conflicts}");
+    agent.run(&["reclaim", &format!("device/{id}"), "description"]).expect(0);
+    proxy.away(false);
+    agent.sync(0);
+    assert_eq!(place.device(&network.name(0))["description"], "as the source has it");
 }
