@@ -213,7 +213,10 @@ fn what_earlier_runs_left_behind_is_told_while_netbox_is_away() {
     let run = agent.run(&["history", "1"]).expect(0).out;
     assert!(run.contains(&network.name(1)), "{run}");
     let conflicts = agent.run(&["conflicts"]).expect(0).out;
-    assert!(conflicts.contains("mine") && conflicts.contains("as the source has it"), "{conflicts}");
+    assert!(
+        conflicts.contains("mine") && conflicts.contains("as the source has it"),
+        "{conflicts}"
+    );
     agent.run(&["reclaim", &format!("device/{id}"), "description"]).expect(0);
     proxy.away(false);
     agent.sync(0);
