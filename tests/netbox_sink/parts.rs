@@ -72,7 +72,11 @@ async fn the_parts_of_a_few_hosts_are_read_by_whatever_leads_to_them() {
             assert_eq!(Some(part), world.get(part.kind, part.id));
         }
         assert_eq!(parts.of(Kind::Interface).count(), wanted.len());
-        assert_eq!(parts.of(Kind::Cable).count(), world.of(Kind::Cable).count());
+        let later = everything(&netbox).await;
+        for cable in world.of(Kind::Cable).filter(|cable| later.get(cable.kind, cable.id).is_some())
+        {
+            assert!(parts.get(cable.kind, cable.id).is_some(), "{}", cable.id);
+        }
         for kind in kinds {
             assert!(parts.read.contains(&kind), "{kind}");
         }
@@ -117,8 +121,10 @@ async fn where_most_hosts_are_concerned_all_parts_are_read_in_few_requests() {
         });
         let scope = Scope { hosts: most.collect(), ..Scope::default() };
         let parts = netbox.parts(&all_parts(), scope, &world).await.unwrap();
-        for kind in all_parts() {
-            assert_eq!(parts.of(kind).count(), world.of(kind).count(), "{kind}");
+        // Of its own all must be there; what others keep may change meanwhile.
+        for number in 0..60 {
+            let own = interface_of(&world, device(&world, &word, number));
+            assert_eq!(parts.get(own.kind, own.id), Some(own));
         }
         // One page for a thousand interfaces, and none for the parts of hosts that are not there.
         let before = netbox.requests();
