@@ -50,9 +50,7 @@ pub(super) async fn open(
     access: Access,
     allowed: &[Cap],
 ) -> Result<Session, Failure> {
-    let settings = console.settings()?;
-    let path = settings.state_dir.join(STORE);
-    let store = Arc::new(open_store(&path, access).map_err(Failure::failed)?);
+    let Records { settings, store, .. } = records(console, access)?;
     let sink = Sink::connect(&settings, &store).await.map_err(|error| failure(&error))?;
     let context = Context {
         policy: settings.policy.clone(),

@@ -4,11 +4,11 @@
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
 
+use super::diff::is_own;
 use super::identity::{Identifier, name_key};
 use super::inventory::Inventory;
 use super::mac::MacAddr;
 use super::matching::{HostObject, ip_of};
-use super::name::InstanceName;
 use super::object::{Field, Kind};
 use super::observation::HostAttribute;
 use super::settings::{Bind, Policy};
@@ -53,12 +53,18 @@ impl Scope {
     }
 }
 
+/// The kind of host that a kind of object is a part of.
+#[must_use]
+pub fn host_kind_of(part: Kind) -> Option<Kind> {
+    PARTS.iter().find(|(kind, _)| *kind == part).map(|(_, host)| *host)
+}
+
 /// The device or virtual machine that something is a part of.
 #[must_use]
 pub fn host_of(part: &Live) -> Option<HostObject> {
-    let (_, host) = PARTS.iter().find(|(kind, _)| *kind == part.kind)?;
-    let field = if *host == Kind::Device { Field::Device } else { Field::VirtualMachine };
-    part.referenced(field).map(|id| (*host, id))
+    let host = host_kind_of(part.kind)?;
+    let field = if host == Kind::Device { Field::Device } else { Field::VirtualMachine };
+    part.referenced(field).map(|id| (host, id))
 }
 
 /// Finds the hosts that a run can touch among what stands; `world` needs none of their
@@ -71,8 +77,9 @@ pub fn scope(
     policy: &Policy,
 ) -> Scope {
     let traits = Traits::of(inventory, policy);
-    let is_own =
-        |live: &Live| known.contains(&(live.kind, live.id)) || is_made_by(&policy.instance, live);
+    let is_own = |live: &Live| {
+        known.contains(&(live.kind, live.id)) || is_own(live, policy.instance.as_str())
+    };
     let hosts = world
         .of(Kind::Device)
         .chain(world.of(Kind::VirtualMachine))
@@ -91,10 +98,6 @@ pub fn scope(
         .filter(|(kind, _)| matches!(kind, Kind::Interface | Kind::VmInterface))
         .collect();
     Scope { hosts, interfaces, macs: traits.macs }
-}
-
-fn is_made_by(instance: &InstanceName, live: &Live) -> bool {
-    live.field(Field::AgentInstance).as_text() == Some(instance.as_str())
 }
 
 /// Objects that a person's rules name.

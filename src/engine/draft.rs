@@ -19,7 +19,7 @@ use crate::domain::memory::{Memory, Recollection, Written};
 use crate::domain::name::SourceName;
 use crate::domain::object::{Desired, Field, Kind, ObjectKey};
 use crate::domain::plan::Plan;
-use crate::domain::scope::{PARTS, scope};
+use crate::domain::scope::{host_kind_of, scope};
 use crate::domain::settings::Policy;
 use crate::domain::value::SmallMap;
 use crate::domain::world::{Need, World};
@@ -175,7 +175,7 @@ async fn world(
     inventory: &Inventory,
     before: &Sightings,
 ) -> Result<World, EngineError> {
-    let is_part = |kind: &Kind| PARTS.iter().any(|(part, _)| part == kind) || *kind == Kind::Cable;
+    let is_part = |kind: &Kind| host_kind_of(*kind).is_some() || *kind == Kind::Cable;
     let (parts, whole) = kinds.iter().copied().partition(is_part);
     let mut world = context.sink.snapshot(&Need { kinds: whole }).await?;
     let (store, sink) = (&context.store, context.sink.id());

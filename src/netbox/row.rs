@@ -87,6 +87,16 @@ pub(super) fn references(value: &Value) -> Vec<&ObjectRef> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::object::Kind;
+    use crate::netbox::table::sheet;
+
+    #[test]
+    fn a_new_custom_field_is_shown_only_where_it_holds_something_and_is_not_searched() {
+        let body = new_body(sheet(Kind::CustomField), Version::of(4, 6), &Fields::default());
+        assert_eq!(body["ui_visible"], "if-set");
+        assert_eq!(body["filter_logic"], "exact");
+        assert_eq!(body["search_weight"], 0);
+    }
 
     #[test]
     fn a_stamp_is_the_same_whatever_zone_netbox_is_set_to() {

@@ -17,6 +17,7 @@ use super::version::Version;
 use super::{page, row};
 use crate::domain::desire::MARKS;
 use crate::domain::object::{Field, Kind};
+use crate::domain::scope::host_kind_of;
 use crate::domain::value::Value;
 use crate::domain::world::{Need, World};
 
@@ -48,10 +49,8 @@ pub(super) fn supported(version: Version) -> BTreeSet<Kind> {
 /// The kind without any object of which none of this kind can be.
 fn owner(kind: Kind) -> Option<Kind> {
     match kind {
-        Kind::Interface | Kind::InventoryItem => Some(Kind::Device),
-        Kind::VmInterface | Kind::VirtualDisk => Some(Kind::VirtualMachine),
         Kind::Cable => Some(Kind::Interface),
-        _ => None,
+        part => host_kind_of(part),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::place::{BESIDE, Place};
 use crate::proxy::Proxy;
 
 #[test]
-fn among_many_hosts_of_others_a_run_finds_its_own_and_asks_for_no_more() {
+fn among_many_hosts_of_others_a_run_finds_its_own_and_makes_nothing_twice() {
     for version in [Version::V4_0, Version::V4_2, Version::V4_6] {
         let place = Place::of(version);
         let network = Network::new();

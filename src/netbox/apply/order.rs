@@ -8,6 +8,7 @@ use super::super::row::references;
 use super::item::{Deed, Item};
 use crate::domain::object::{Field, Kind, ObjectKey, ObjectRef};
 use crate::domain::plan::{Action, Change, Plan, Wave};
+use crate::domain::scope::host_kind_of;
 
 /// For each wave those before it that must have ended.
 pub(super) fn dependencies(plan: &Plan, waves: &[Wave]) -> Vec<BTreeSet<usize>> {
@@ -36,7 +37,7 @@ fn is_ordered(early: &Wave, late: &Wave) -> bool {
         || deletes(early)
         || deletes(late)
         // Making a part counts it on its host, and so locks the host's row.
-        || host_of(early.kind) == Some(late.kind)
+        || host_kind_of(early.kind) == Some(late.kind)
         || is_cabling(early.kind, late.kind)
 }
 
@@ -45,15 +46,6 @@ fn is_ordered(early: &Wave, late: &Wave) -> bool {
 /// read the row before the cable came would take it out again, and nobody would be told.
 fn is_cabling(one: Kind, other: Kind) -> bool {
     matches!((one, other), (Kind::Cable, Kind::Interface) | (Kind::Interface, Kind::Cable))
-}
-
-/// The kind of host on which a new object of a kind is counted.
-fn host_of(kind: Kind) -> Option<Kind> {
-    match kind {
-        Kind::Interface | Kind::InventoryItem => Some(Kind::Device),
-        Kind::VmInterface | Kind::VirtualDisk => Some(Kind::VirtualMachine),
-        _ => None,
-    }
 }
 
 /// Which waves write which objects.

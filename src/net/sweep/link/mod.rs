@@ -584,24 +584,7 @@ impl<'a> Sweep<'a> {
             answer.proxied = answer.mac.as_ref().is_some_and(is_proxy);
         }
         report.proxies.extend(proxies);
-        self.in_order();
         self.hosts
-    }
-
-    /// Hosts came in as they answered. Their places are known, so that putting them in the
-    /// order of their addresses takes no comparing.
-    fn in_order(&mut self) {
-        let hosts = self.at.iter().copied().filter(|host| *host != NOBODY);
-        let mut from: Vec<u32> = hosts.collect();
-        for place in 0..from.len() {
-            // What stood here before has been moved to where its predecessor came from.
-            let mut now = from[place] as usize;
-            while now < place {
-                now = from[now] as usize;
-            }
-            from[place] = u32::try_from(now).unwrap_or(NOBODY);
-            self.hosts.swap(place, now);
-        }
     }
 }
 
