@@ -250,6 +250,42 @@ fn a_primary_mac_address_shows_on_its_interface_and_does_not_move() {
     });
 }
 
+/// 4.4.2 brought it; 4.7 refuses it for interfaces that stand.
+#[test]
+fn a_new_interface_takes_a_free_mac_address_as_its_primary_since_4_4() {
+    everywhere(|server| {
+        if !server.since(2) {
+            return;
+        }
+        let ground = Ground::of(server);
+        let device = ground.made(server, "taker");
+        let free = mac(server, "02:00:5e:00:53:0a", None);
+        let body = json!({
+            "device": device, "name": "eth0", "type": "other", "primary_mac_address": free,
+        });
+        if !server.since(4) {
+            let body = server.post("dcim/interfaces", &body).expect(400);
+            assert!(says(&body, "is not assigned to this interface"), "{body}");
+            return;
+        }
+        let made = server.make("dcim/interfaces", body);
+        assert_eq!(id(&made["primary_mac_address"]), free);
+        let told = server.object("dcim/mac-addresses", free);
+        assert_eq!(told["assigned_object_type"], "dcim.interface");
+        assert_eq!(told["assigned_object_id"], made["id"]);
+        let log = format!(
+            "core/object-changes?changed_object_type=dcim.macaddress&changed_object_id={free}"
+        );
+        assert_eq!(server.ids(&log).len(), 2, "it was made, and then assigned");
+
+        let other = json!({
+            "device": device, "name": "eth1", "type": "other", "primary_mac_address": free,
+        });
+        let body = server.post("dcim/interfaces", &other).expect(400);
+        assert!(says(&body, "is assigned to a different interface"), "{body}");
+    });
+}
+
 #[test]
 fn the_primary_mac_address_of_another_interface_is_refused() {
     everywhere(|server| {

@@ -108,7 +108,12 @@ pub(crate) fn saved(
     match kind {
         Kind::VirtualDisk => machines::disk_changed(store, id),
         Kind::Cable => ports::ends_saved(store, asker, id, parsed)?,
-        Kind::Interface | Kind::VmInterface => ports::mac_saved(store, asker, kind, id, parsed),
+        Kind::Interface | Kind::VmInterface => {
+            ports::mac_saved(store, asker, kind, id, parsed);
+            if old.is_none() {
+                ports::primary_taken(store, asker, kind, id);
+            }
+        }
         Kind::CustomField => marks::field_saved(store, id, old),
         Kind::Cluster => machines::site_follows(store, id),
         Kind::Location if old.is_some() => hosts::place_moved(store, id),

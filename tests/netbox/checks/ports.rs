@@ -97,7 +97,7 @@ fn primary_mac(store: &Store, port: &Object) -> Verdict {
     let key = if store.version >= Version::V4_7 { "__all__" } else { "primary_mac_address" };
     let name = display(store, mac);
     match view.assigned(mac) {
-        None if store.version >= Version::V4_7 => refuse(
+        None if store.version >= Version::V4_7 && port.id != 0 => refuse(
             key,
             "Only a MAC address assigned to this interface can be its primary MAC address.",
         ),
@@ -238,6 +238,17 @@ pub(super) fn settled(old: Option<&Object>, port: &mut Object, parsed: &Parsed) 
     let written = parsed.values.contains_key("tagged_vlans");
     if old.is_some() && port.text("mode") != "tagged" && !written {
         port.values.insert("tagged_vlans", Value::Array(Vec::new()));
+    }
+}
+
+/// A new interface takes the MAC address that was named as its primary, since 4.4.
+pub(super) fn primary_taken(store: &mut Store, asker: &Asker, kind: Kind, id: u64) {
+    let primary = store.get(kind, id).and_then(|port| port.id_of("primary_mac_address"));
+    let mac = primary.and_then(|mac| store.get(Kind::MacAddress, mac)).cloned();
+    if let Some(mut mac) = mac.filter(|_| store.version >= Version::V4_4) {
+        mac.values.insert("assigned_object_type", kind.def().label.into());
+        mac.values.insert("assigned_object_id", id.into());
+        touch(store, asker, mac);
     }
 }
 
