@@ -141,9 +141,10 @@ pub(super) fn may_have_twins(kind: Kind, fields: &Fields) -> bool {
         | Kind::Prefix
         | Kind::IpRange
         | Kind::InventoryItem
-        | Kind::MacAddress
         | Kind::IpAddress
         | Kind::Service => true,
+        // One that is on nothing is looked at again when it is put on something.
+        Kind::MacAddress => !blank(Field::AssignedObject),
         Kind::Vlan => blank(Field::Group),
         Kind::VirtualMachine => blank(Field::Cluster),
         _ => false,

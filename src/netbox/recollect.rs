@@ -2,7 +2,8 @@
 //! lost. It is told cautiously: a value counts as the agent's own only where the log
 //! says so. In doubt it is a person's, and stays.
 //!
-//! Since 4.4 every write of the agent is signed in the log. Before, a new object with
+//! Since 4.4 every write of the agent is signed in the log, but for what NetBox does by
+//! itself as it carries one out. Before, a new object with
 //! the agent's marks is known to be its own work, and so is what the same user filled
 //! first of what can only be filled later (primary addresses and the like). Any other
 //! change of those days may be a person's who shares the agent's token.
@@ -213,13 +214,21 @@ struct Entry {
     after: SmallMap<Field, Value>,
 }
 
+/// Whether NetBox writes a field by itself as the agent makes another object: a new
+/// interface takes its primary MAC address along. Nobody signs that.
+fn is_brought(kind: Kind, field: Field) -> bool {
+    (kind, field) == (Kind::MacAddress, Field::AssignedObject)
+}
+
 /// What the log tells of one object, as far as it was heard.
 #[derive(Debug, Default)]
 struct Tale {
     /// What the agent last wrote.
     written: SmallMap<Field, Value>,
-    /// Who made the object for the agent in the days before messages.
+    /// Who made the object for the agent.
     maker: Option<String>,
+    /// Whether that was signed, and so everything else is that the agent writes.
+    signs: bool,
     /// Whether the agent's last word on its status was that it is gone.
     retired: bool,
 }
@@ -230,10 +239,9 @@ impl Tale {
         if entry.is_new {
             let marked = entry.after.get(&Field::AgentInstance).and_then(Value::as_text);
             let unsigned = entry.message.is_empty() && marked == Some(instance);
-            if unsigned {
-                self.maker = Some(entry.user.clone());
-            }
             if signed || unsigned {
+                self.maker = Some(entry.user.clone());
+                self.signs = signed;
                 for (field, value) in entry.after.iter().filter(|(_, value)| !value.is_blank()) {
                     self.written.insert(*field, value.clone());
                 }
@@ -246,8 +254,9 @@ impl Tale {
             (before != after).then_some((*field, before, after))
         });
         for (field, before, after) in changed {
-            let fills = field.waits(kind) && before.is_blank() && !self.written.contains(&field);
-            if signed || (same_user && fills) {
+            let fills = before.is_blank() && !self.written.contains(&field);
+            let own = if self.signs { is_brought(kind, field) } else { field.waits(kind) };
+            if signed || (same_user && fills && own) {
                 self.write(field, before, after);
                 if let Some((status, gone)) = kind.retired()
                     && field == status
@@ -357,6 +366,25 @@ mod tests {
         assert_eq!(written(&tale, Field::PrimaryIp6), None);
         let theirs = made("ann", "", &[(Field::Name, "", "web")]);
         assert!(told(&[theirs]).written.is_empty());
+    }
+
+    #[test]
+    fn a_mac_address_that_a_new_interface_took_along_is_where_the_agent_put_it() {
+        let on = |user: &str, message: &str, before: &str, after: &str| {
+            entry(user, message, &[(Field::AssignedObject, before, after)])
+        };
+        let heard = |entries: &[Entry]| {
+            let mut tale = Tale::default();
+            let new = made("bot", SIGNED, &[(Field::MacAddress, "", "02:00:5e:00:53:01")]);
+            for entry in [new].iter().chain(entries) {
+                tale.hear(Kind::MacAddress, entry, "lab");
+            }
+            written(&tale, Field::AssignedObject).map(str::to_owned)
+        };
+        assert_eq!(heard(&[on("bot", "", "", "1")]).as_deref(), Some("1"));
+        assert_eq!(heard(&[on("ann", "", "", "1")]), None);
+        let moved = [on("bot", "", "", "1"), on("ann", "", "1", ""), on("bot", "", "", "2")];
+        assert_eq!(heard(&moved).as_deref(), Some("1"));
     }
 
     #[test]

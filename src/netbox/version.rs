@@ -47,6 +47,11 @@ impl Version {
         self >= Version::of(4, 4)
     }
 
+    /// Whether a new interface takes the MAC address along that it names as primary.
+    pub(super) fn assigns_primary_macs(self) -> bool {
+        self >= Version { major: 4, minor: 4, patch: 2 }
+    }
+
     /// Whether a request may ask for objects from an id on, without counting them.
     pub(super) fn has_cursor(self) -> bool {
         self >= Version::of(4, 6)

@@ -10,5 +10,6 @@ mod lab;
 mod netbox;
 mod parts;
 mod plans;
+mod primaries;
 mod proxy;
 mod roundtrip;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::row::Fields;
 use super::item::{End, Item};
+use super::order::{later, needs};
 use crate::domain::desire::MARKS;
 use crate::domain::object::{Field, Kind, ObjectKey, ObjectRef};
 use crate::domain::outcome::Outcome;
@@ -47,6 +48,9 @@ const WHOLE: u64 = 60;
 /// A step, ready to be written or not to be written at all.
 pub(super) enum Ready<'p> {
     Item(Item<'p>),
+    /// An object that this run made and that it cannot put where it belongs, and why: it
+    /// is to be taken back.
+    Stray(Item<'p>, String),
     Ended,
 }
 
@@ -84,6 +88,10 @@ impl<'p> Ledger<'p> {
         if self.entries[step.change].end.is_some() {
             return Ready::Ended;
         }
+        if let Some(because) = self.unfounded(step) {
+            self.leave_out(step, because);
+            return Ready::Ended;
+        }
         let mut fields = Fields::default();
         let mut before = Fields::default();
         for field in &step.fields {
@@ -93,7 +101,10 @@ impl<'p> Ledger<'p> {
                     fields.insert(*field, value);
                     before.insert(*field, of_field.before.clone());
                 }
-                Err(because) if step.creates || !field.waits(change.kind) => {
+                Err(because) if !field.waits(change.kind) => {
+                    if let Some(item) = self.stray(step, place) {
+                        return Ready::Stray(item, because);
+                    }
                     self.leave_out(step, because);
                     return Ready::Ended;
                 }
@@ -116,6 +127,28 @@ impl<'p> Ledger<'p> {
             None => change.stamp.clone(),
         });
         Ready::Item(Item { change, place, id, fields, before, guard })
+    }
+
+    /// A new object that stands, for it to be taken back.
+    fn stray(&self, step: &Step, place: usize) -> Option<Item<'p>> {
+        let change = &self.plan.changes[step.change];
+        let id = self.entries[step.change].id.filter(|_| change.action == Action::Create)?;
+        let guard = self.stamps.get(&(change.kind, id)).cloned().flatten();
+        let (fields, before) = (Fields::default(), Fields::default());
+        Some(Item { change, place, id: Some(id), fields, before, guard })
+    }
+
+    /// Why that will not be made which a new object is to be put on later.
+    fn unfounded(&self, step: &Step) -> Option<String> {
+        later(&self.plan.changes[step.change], step).find_map(|reference| {
+            let ObjectRef::Planned(kind, key) = reference else { return None };
+            let maker = *self.by_key.get(&(*kind, key))?;
+            match &self.entries[maker] {
+                Entry { id: Some(_), .. } => None,
+                Entry { end: Some(_), .. } => self.reference(reference).err(),
+                _ => needs(&self.plan.changes[maker]).find_map(|need| self.reference(need).err()),
+            }
+        })
     }
 
     fn resolved(&self, field: Field, value: &Value, of: Kind) -> Result<Value, String> {
@@ -167,6 +200,14 @@ impl<'p> Ledger<'p> {
             Outcome::Skipped { because }
         };
         self.end(step.change, end);
+    }
+
+    /// A stray object was taken back, or could not be.
+    pub(super) fn withdrawn(&mut self, step: &Step, end: &End, because: String) {
+        if matches!(end, End::Written { .. }) {
+            return self.end(step.change, Outcome::Skipped { because });
+        }
+        self.leave_out(step, because);
     }
 
     /// These steps are about to be sent.

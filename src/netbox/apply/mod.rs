@@ -2,16 +2,19 @@
 //!
 //! | File | What it is for |
 //! |---|---|
+//! | `schedule` | the waves, cut into cohorts of hosts |
 //! | `order` | which waves wait for which, what may be written at the same time |
 //! | `ledger` | where each change stands; tells the journal |
 //! | `item` | one object to be written, and how that ended |
 //! | `deliver`, `refusal` | one list of objects, whatever comes in between |
 //! | `look` | reads before writing on |
+//! | `given` | what NetBox has done by itself |
 //! | `moves`, `twins` | addresses that move, and what two agents made at once |
 //! | `pace`, `breaker`, `message` | how much at once, when to stop, what the change log says |
 
 mod breaker;
 mod deliver;
+mod given;
 mod item;
 mod ledger;
 mod look;
@@ -20,6 +23,7 @@ mod moves;
 mod order;
 mod pace;
 mod refusal;
+mod schedule;
 mod twins;
 
 use std::collections::BTreeMap;
@@ -36,11 +40,12 @@ use self::item::{Deed, End, Item};
 use self::ledger::{Ledger, Ready};
 use self::message::Message;
 use self::pace::Pace;
+use self::schedule::Schedule;
 use self::twins::Made;
 use super::api::Api;
 use super::natural::may_have_twins;
 use crate::domain::outcome::Outcome;
-use crate::domain::plan::{Action, Plan, Step, Wave, waves};
+use crate::domain::plan::{Action, Plan, Step, Wave};
 use crate::journal::Journal;
 use crate::progress::Progress;
 
@@ -72,7 +77,7 @@ pub(super) async fn apply(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Vec<Outcome> {
-    let waves = waves(plan);
+    let Schedule { waves, given, brought } = Schedule::of(plan, api.version);
     let lanes = how.lanes.clamp(1, MOST_LANES);
     let run = Run {
         lanes,
@@ -87,19 +92,20 @@ pub(super) async fn apply(
             denials: Mutex::default(),
         },
         ledger: Mutex::new(Ledger::new(plan, &waves, journal)),
+        brought,
         progress,
     };
     progress.begin(TASK, Some(plan.changes.len() as u64));
     let order = order::dependencies(plan, &waves);
     let ended: Vec<CancellationToken> = waves.iter().map(|_| CancellationToken::new()).collect();
-    let all = waves.iter().zip(&order).zip(&ended).map(|((wave, waits), end)| {
-        let (run, ended) = (&run, &ended);
+    let all = waves.iter().enumerate().map(|(place, wave)| {
+        let (run, waits, ended, is_given) = (&run, &order[place], &ended, given.contains(&place));
         async move {
             for early in waits {
                 ended[*early].cancelled().await;
             }
-            run.wave(wave).await;
-            end.cancel();
+            run.wave(wave, is_given).await;
+            ended[place].cancel();
         }
     });
     join_all(all).await;
@@ -116,6 +122,8 @@ struct Run<'r> {
     lanes: usize,
     writer: Writer<'r>,
     ledger: Mutex<Ledger<'r>>,
+    /// What NetBox does of other objects as it makes some, by the change of these.
+    brought: BTreeMap<usize, Step>,
     progress: &'r dyn Progress,
 }
 
@@ -128,8 +136,8 @@ impl<'r> Run<'r> {
         self.writer.is_over() || self.ledger().broken().is_some()
     }
 
-    /// Writes a wave over several lanes.
-    async fn wave(&self, wave: &Wave) {
+    /// Writes a wave over several lanes, or looks first where NetBox has done it by itself.
+    async fn wave(&self, wave: &Wave, given: bool) {
         if self.is_over() {
             return;
         }
@@ -138,48 +146,95 @@ impl<'r> Run<'r> {
             Action::Create => Deed::Make,
             Action::Update | Action::Retire | Action::Move => Deed::Change,
         };
-        let items: Vec<Item<'r>> = {
-            let mut ledger = self.ledger();
-            let steps = wave.steps.iter().enumerate();
-            steps
-                .filter_map(|(place, step)| match ledger.ready(step, place) {
-                    Ready::Item(item) => Some(item),
-                    Ready::Ended => None,
-                })
-                .collect()
-        };
+        let (mut items, mut strays) = (Vec::new(), Vec::new());
+        for (place, step) in wave.steps.iter().enumerate() {
+            match self.ledger().ready(step, place) {
+                Ready::Item(item) => items.push(item),
+                Ready::Stray(item, because) => strays.push((item, because)),
+                Ready::Ended => {}
+            }
+        }
         self.report();
+        self.withdraw(wave, strays).await;
         let lanes = order::lanes(wave.kind, deed, items, self.lanes);
-        join_all(lanes.into_iter().map(|lane| self.lane(wave, deed, lane))).await;
+        let lanes = lanes.into_iter().map(|lane| self.lane(wave, deed, lane, given));
+        join_all(lanes).await;
     }
 
     /// Writes one lane, request after request.
-    async fn lane(&self, wave: &Wave, deed: Deed, mut items: Vec<Item<'r>>) {
+    async fn lane(&self, wave: &Wave, deed: Deed, mut items: Vec<Item<'r>>, given: bool) {
         while !items.is_empty() && !self.is_over() {
-            let size = self.writer.pace.size(wave.kind).min(items.len());
+            let most = self.writer.pace.size(wave.kind).max(1);
+            // All requests of a lane are of about the same length.
+            let size = items.len().div_ceil(items.len().div_ceil(most));
             let rest = items.split_off(size);
             let batch = std::mem::replace(&mut items, rest);
-            let steps: Vec<&Step> = batch.iter().map(|item| &wave.steps[item.place]).collect();
-            self.ledger().intend(&steps);
+            self.intend(wave, &batch);
             if self.is_over() {
                 break;
             }
-            let ended = if wave.action == Action::Move {
+            let made = if wave.action == Action::Move {
                 let moved = self.writer.relocate(wave.kind, batch).await;
                 let mut ledger = self.ledger();
                 for place in moved.emptied {
                     ledger.stamped(place.kind, place.id, place.stamp);
                 }
-                moved.ended
+                drop(ledger);
+                self.record(wave, deed, moved.ended)
+            } else if given {
+                self.confirm(wave, batch).await
             } else {
-                self.writer.carry_out(deed, wave.kind, batch).await
+                let ended = self.writer.carry_out(deed, wave.kind, batch).await;
+                self.record(wave, deed, ended)
             };
-            let made = self.record(wave, deed, ended);
             if !made.is_empty() {
                 self.settle_made(wave, made).await;
             }
             self.report();
         }
+    }
+
+    /// Tells the journal what is about to be sent, and what NetBox will do with it.
+    fn intend(&self, wave: &Wave, batch: &[Item<'r>]) {
+        let steps = batch.iter().map(|item| &wave.steps[item.place]);
+        let brought = steps.clone().filter(|step| step.creates);
+        let brought = brought.filter_map(|step| self.brought.get(&step.change));
+        let steps: Vec<&Step> = steps.chain(brought).collect();
+        self.ledger().intend(&steps);
+    }
+
+    /// Takes back what cannot be put where it belongs.
+    async fn withdraw(&self, wave: &Wave, strays: Vec<(Item<'r>, String)>) {
+        if strays.is_empty() {
+            return;
+        }
+        let because: BTreeMap<usize, String> =
+            strays.iter().map(|(item, because)| (item.place, because.clone())).collect();
+        let items = strays.into_iter().map(|(item, _)| item).collect();
+        for (item, end) in self.writer.carry_out(Deed::Remove, wave.kind, items).await {
+            let because = because.get(&item.place).cloned().unwrap_or_default();
+            self.ledger().withdrawn(&wave.steps[item.place], &end, because);
+        }
+        self.report();
+    }
+
+    /// Looks what NetBox has done by itself, and does the rest. Gives what was done late:
+    /// it may have twins.
+    async fn confirm(&self, wave: &Wave, batch: Vec<Item<'r>>) -> Vec<Made<'r>> {
+        let (ended, left) = self.writer.given(wave.kind, batch).await;
+        for (item, end) in ended {
+            self.ledger().ended(&wave.steps[item.place], end);
+        }
+        let mut made = Vec::new();
+        for (item, end) in self.writer.carry_out(Deed::Change, wave.kind, left).await {
+            match &end {
+                End::Written { id, stamp, .. } => {
+                    made.push(Made { id: *id, stamp: stamp.clone(), item, end });
+                }
+                _ => self.ledger().ended(&wave.steps[item.place], end),
+            }
+        }
+        made
     }
 
     /// Takes note of how objects ended; what may have twins is not settled yet.

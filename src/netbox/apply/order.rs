@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::super::row::references;
 use super::item::{Deed, Item};
 use crate::domain::object::{Field, Kind, ObjectKey, ObjectRef};
-use crate::domain::plan::{Action, Change, Plan, Wave};
+use crate::domain::plan::{Action, Change, Plan, Step, Wave};
 use crate::domain::scope::host_kind_of;
 
 /// For each wave those before it that must have ended.
@@ -52,11 +52,15 @@ fn is_cabling(one: Kind, other: Kind) -> bool {
 struct Writes<'p> {
     by_key: BTreeMap<(Kind, &'p ObjectKey), BTreeSet<usize>>,
     by_id: BTreeMap<(Kind, u64), BTreeSet<usize>>,
+    /// The changes of the plan by their keys.
+    changes: BTreeMap<(Kind, &'p ObjectKey), &'p Change>,
 }
 
 impl<'p> Writes<'p> {
     fn of(plan: &'p Plan, waves: &[Wave]) -> Self {
-        let mut writes = Writes { by_key: BTreeMap::new(), by_id: BTreeMap::new() };
+        let changes = plan.changes.iter().map(|change| ((change.kind, &change.key), change));
+        let mut writes =
+            Writes { by_key: BTreeMap::new(), by_id: BTreeMap::new(), changes: changes.collect() };
         for (place, wave) in waves.iter().enumerate() {
             for step in &wave.steps {
                 let change = &plan.changes[step.change];
@@ -86,7 +90,20 @@ impl<'p> Writes<'p> {
                 step.fields.iter().filter_map(|field| change.fields.get(field))
             })
             .flat_map(|change| references(&change.after))
+            .chain(wave.steps.iter().flat_map(|step| self.beneath(plan, step)))
             .flat_map(|reference| self.writing(reference))
+            .collect()
+    }
+
+    /// What must stand for that to be made which a new object is put on later.
+    fn beneath(&self, plan: &'p Plan, step: &Step) -> Vec<&'p ObjectRef> {
+        let change = &plan.changes[step.change];
+        later(change, step)
+            .filter_map(|reference| match reference {
+                ObjectRef::Planned(kind, key) => self.changes.get(&(*kind, key)),
+                ObjectRef::Live(..) => None,
+            })
+            .flat_map(|seat| needs(seat))
             .collect()
     }
 
@@ -107,6 +124,23 @@ impl<'p> Writes<'p> {
         let (ones, others) = (holders(one), holders(other));
         writes(other, &ones) || writes(one, &others) || !ones.is_disjoint(&others)
     }
+}
+
+/// What a new object refers to, though not from the beginning.
+pub(super) fn later<'p>(change: &'p Change, step: &Step) -> impl Iterator<Item = &'p ObjectRef> {
+    let fields = if step.creates { Some(&step.fields) } else { None };
+    needs_but(change, move |field| fields.is_none_or(|sent| sent.contains(&field)))
+}
+
+/// What a change refers to that must stand before.
+pub(super) fn needs(change: &Change) -> impl Iterator<Item = &ObjectRef> {
+    needs_but(change, |_| false)
+}
+
+fn needs_but(change: &Change, but: impl Fn(Field) -> bool) -> impl Iterator<Item = &ObjectRef> {
+    let fields = change.fields.iter();
+    let first = fields.filter(move |(field, _)| !field.waits(change.kind) && !but(**field));
+    first.flat_map(|(_, of_field)| references(&of_field.after))
 }
 
 /// Splits what is to be written over lanes. What locks the same row goes into one lane,
@@ -161,7 +195,10 @@ fn group(kind: Kind, deed: Deed, item: &Item<'_>) -> u64 {
         (Deed::Make, Kind::Interface) => of(Field::Device),
         (Deed::Make, Kind::VmInterface | Kind::VirtualDisk) => of(Field::VirtualMachine),
         (Deed::Make, Kind::Service) => of(Field::Parent),
-        (Deed::Make, Kind::MacAddress) => of(Field::AssignedObject).map(|id| id / TOGETHER),
+        // One that is on nothing yet locks nothing.
+        (Deed::Make, Kind::MacAddress) => {
+            Some(of(Field::AssignedObject).unwrap_or(item.place as u64) / TOGETHER)
+        }
         (
             Deed::Change,
             Kind::Device

@@ -40,16 +40,25 @@ impl Writer<'_> {
     /// Looks for twins of what one request made. Gives, by the place of its step, what
     /// each one that was taken back is replaced by.
     pub(super) async fn part_twins(&self, kind: Kind, made: Vec<Made<'_>>) -> BTreeMap<usize, End> {
-        let mut replaced = BTreeMap::new();
         if made.is_empty() || self.is_over() {
-            return replaced;
+            return BTreeMap::new();
         }
         let wanted: Vec<&Fields> = made.iter().map(|made| &made.item.fields).collect();
         let standing = self.patiently(|| lookup::same(self.api, kind, &wanted)).await;
-        let Ok(standing) = standing else { return replaced };
+        let Ok(standing) = standing else { return BTreeMap::new() };
+        self.part(kind, made.into_iter().zip(standing).collect()).await
+    }
+
+    /// The same, with what stands as it was read.
+    pub(super) async fn part(
+        &self,
+        kind: Kind,
+        made: Vec<(Made<'_>, Vec<Live>)>,
+    ) -> BTreeMap<usize, End> {
+        let mut replaced = BTreeMap::new();
         let mut waiting: Vec<(Made<'_>, Live)> = Vec::new();
         let mut yielding: Vec<(Made<'_>, Live)> = Vec::new();
-        for (made, standing) in made.into_iter().zip(standing) {
+        for (made, standing) in made {
             match self.rival(kind, &made, &standing) {
                 Some((rival, true)) => yielding.push((made, rival)),
                 Some((rival, false)) => waiting.push((made, rival)),
@@ -97,7 +106,11 @@ impl Writer<'_> {
     }
 
     /// Takes the agent's own twins back. One whose rival went at the same moment is made again.
-    async fn give_way(&self, kind: Kind, pairs: Vec<(Made<'_>, Live)>) -> BTreeMap<usize, End> {
+    pub(super) async fn give_way(
+        &self,
+        kind: Kind,
+        pairs: Vec<(Made<'_>, Live)>,
+    ) -> BTreeMap<usize, End> {
         if pairs.is_empty() {
             return BTreeMap::new();
         }

@@ -1,0 +1,242 @@
+//! Interfaces and their primary MAC addresses, which refer to each other. Where NetBox
+//! takes the address along as it makes the interface, nothing else is sent; and whatever
+//! becomes of the interface, no address is left lying about.
+
+use netbox_agent::domain::object::{Field, Kind, ObjectKey, ObjectRef};
+use netbox_agent::domain::outcome::Outcome;
+use netbox_agent::domain::plan::{Change, Plan, Step};
+use netbox_agent::domain::value::Value;
+use netbox_agent::domain::world::{Live, World};
+use netbox_agent::journal::{Journal, JournalError};
+use netbox_agent::netbox::{NetBox, Version};
+use netbox_agent::progress::Silent;
+use tokio_util::sync::CancellationToken;
+
+use crate::lab::{Heard, Place, agent, apply, apply_whole, everything, everywhere, unique};
+use crate::plans::{create, marked, network, plan, planned, text};
+use crate::proxy::Proxy;
+
+/// Whether a new interface takes its primary MAC address along.
+fn takes_along(netbox: &NetBox) -> bool {
+    netbox.version() >= Version { major: 4, minor: 4, patch: 2 }
+}
+
+fn macs_of<'w>(world: &'w World, instance: &str) -> Vec<&'w Live> {
+    let own = |live: &&Live| live.field(Field::AgentInstance).as_text() == Some(instance);
+    world.of(Kind::MacAddress).filter(own).collect()
+}
+
+/// Every MAC address of an agent is the primary one of the interface that it is on.
+fn assert_in_place(world: &World, instance: &str, count: usize) {
+    let macs = macs_of(world, instance);
+    assert_eq!(macs.len(), count);
+    for mac in macs {
+        let Some(ObjectRef::Live(kind, id)) = mac.field(Field::AssignedObject).as_ref() else {
+            panic!("{} is on nothing", mac.name());
+        };
+        let interface = world.get(*kind, *id).unwrap();
+        assert_eq!(interface.referenced(Field::PrimaryMac), Some(mac.id));
+    }
+}
+
+fn outcome<'o>(plan: &Plan, outcomes: &'o [Outcome], kind: Kind, end: &str) -> &'o Outcome {
+    let is_it = |change: &Change| change.kind == kind && change.label.ends_with(end);
+    &outcomes[plan.changes.iter().position(is_it).unwrap()]
+}
+
+/// A virtual machine with an interface and its MAC address.
+fn guest(name: &str) -> Vec<Change> {
+    vec![
+        create(
+            Kind::VirtualMachine,
+            name,
+            &[
+                (Field::Name, text(name)),
+                (Field::Status, text("active")),
+                (Field::Site, planned(Kind::Site, "site")),
+            ],
+        ),
+        create(
+            Kind::VmInterface,
+            name,
+            &[
+                (Field::Name, text("eth0")),
+                (Field::VirtualMachine, planned(Kind::VirtualMachine, name)),
+                (Field::PrimaryMac, planned(Kind::MacAddress, name)),
+            ],
+        ),
+        create(
+            Kind::MacAddress,
+            name,
+            &[
+                (Field::MacAddress, text("02:00:5e:00:53:77")),
+                (Field::AssignedObject, planned(Kind::VmInterface, name)),
+            ],
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_new_interface_is_written_once_where_it_takes_its_mac_address_along() {
+    everywhere(async |place: Place| {
+        let word = unique();
+        let proxy = Proxy::before(&place.url).await;
+        let behind = Place { url: proxy.url(), token: place.token.clone() };
+        let netbox = agent(&behind, &word).await;
+        let world = everything(&netbox).await;
+        if !world.supported.contains(&Kind::MacAddress) {
+            return;
+        }
+        let mut changes = network(&word, 3, &world, &word).changes;
+        changes.extend(marked(guest(&format!("{word}-guest")), &word));
+        let all = plan(changes);
+        let outcomes = apply_whole(&netbox, &all).await;
+        let changed = proxy.count("PATCH /api/dcim/interfaces")
+            + proxy.count("PATCH /api/virtualization/interfaces")
+            + proxy.count("PATCH /api/dcim/mac-addresses");
+        assert_eq!(changed, if takes_along(&netbox) { 0 } else { 2 });
+        assert_in_place(&everything(&netbox).await, &word, 4);
+        for end in ["0001", "guest"] {
+            let mac = outcome(&all, &outcomes, Kind::MacAddress, end);
+            let Outcome::Applied { settled, stamp, .. } = mac else { panic!("{mac}") };
+            assert!(settled.get(&Field::AssignedObject).is_some() && stamp.is_some());
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_interface_that_is_refused_leaves_no_mac_address_behind() {
+    everywhere(async |place: Place| {
+        let word = unique();
+        let netbox = agent(&place, &word).await;
+        let world = everything(&netbox).await;
+        if !world.supported.contains(&Kind::MacAddress) {
+            return;
+        }
+        let mut all = network(&word, 4, &world, &word);
+        let is_bad =
+            |change: &&mut Change| change.kind == Kind::Interface && change.label.ends_with("0002");
+        let bad = all.changes.iter_mut().find(is_bad).unwrap();
+        let mut kind = bad.fields.get(&Field::Type).unwrap().clone();
+        kind.after = text("nonsense");
+        bad.fields.insert(Field::Type, kind);
+        let outcomes = apply(&netbox, &all).await;
+        let of = |kind: Kind| outcome(&all, &outcomes, kind, "0002").to_string();
+        assert!(of(Kind::Interface).contains("nonsense is not a valid choice"));
+        let because = format!("skipped because interface {word}-0002 was not made");
+        assert_eq!(of(Kind::MacAddress), because);
+        assert_in_place(&everything(&netbox).await, &word, 3);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_comes_second_takes_the_first_ones_mac_addresses_and_his_own_back() {
+    everywhere(async |place: Place| {
+        let word = unique();
+        let (one, other) = (format!("{word}-a"), format!("{word}-b"));
+        let (first, second) = (agent(&place, &one).await, agent(&place, &other).await);
+        let world = everything(&first).await;
+        if !world.supported.contains(&Kind::MacAddress) {
+            return;
+        }
+        let late = network(&word, 5, &world, &other);
+        let early = network(&word, 5, &world, &one);
+        let firsts = apply_whole(&first, &early).await;
+        let seconds = apply(&second, &late).await;
+        for ((change, mine), theirs) in late.changes.iter().zip(&seconds).zip(&firsts) {
+            assert!(mine.is_applied(), "{} {}: {mine}", change.kind, change.label);
+            assert_eq!(mine.id(), theirs.id(), "{} {}", change.kind, change.label);
+        }
+        let world = everything(&first).await;
+        assert_in_place(&world, &one, 5);
+        assert!(macs_of(&world, &other).is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mac_address_goes_on_the_interface_that_somebody_else_made_without_one() {
+    everywhere(async |place: Place| {
+        let word = unique();
+        let netbox = agent(&place, &word).await;
+        let world = everything(&netbox).await;
+        if !world.supported.contains(&Kind::MacAddress) {
+            return;
+        }
+        let all = network(&word, 2, &world, &word);
+        // Somebody makes the same hosts, and knows nothing of MAC addresses.
+        let bare = all.changes.iter().filter(|change| change.kind != Kind::MacAddress).cloned();
+        let mut bare = plan(bare.collect());
+        for change in &mut bare.changes {
+            let fields = change.fields.iter().filter(|(field, _)| **field != Field::PrimaryMac);
+            change.fields = fields.map(|(field, value)| (*field, value.clone())).collect();
+        }
+        let unmarked = |change: &mut Change| {
+            let fields = change.fields.iter();
+            let fields = fields.filter(|(field, _)| !field.is_mark());
+            change.fields = fields.map(|(field, value)| (*field, value.clone())).collect();
+        };
+        bare.changes.iter_mut().for_each(unmarked);
+        apply_whole(&netbox, &bare).await;
+        let outcomes = apply(&netbox, &all).await;
+        let interface = outcome(&all, &outcomes, Kind::Interface, "0001");
+        assert!(matches!(interface, Outcome::Adopted { .. }), "{interface}");
+        let mac = outcome(&all, &outcomes, Kind::MacAddress, "0001");
+        assert!(matches!(mac, Outcome::Applied { .. }), "{mac}");
+        let world = everything(&netbox).await;
+        let macs = macs_of(&world, &word);
+        assert_eq!(macs.len(), 2);
+        let on: Vec<_> = macs.iter().map(|mac| mac.field(Field::AssignedObject)).collect();
+        assert!(
+            on.contains(&&Value::Ref(ObjectRef::Live(Kind::Interface, interface.id().unwrap())))
+        );
+    })
+    .await;
+}
+
+/// A journal that ends the run when interfaces are about to be made.
+struct Ending {
+    heard: Heard,
+    cancel: CancellationToken,
+}
+
+impl Journal for Ending {
+    fn intend(&self, steps: &[(&Change, &Step)]) -> Result<(), JournalError> {
+        if steps.iter().any(|(change, _)| change.kind == Kind::Interface) {
+            self.cancel.cancel();
+        }
+        self.heard.intend(steps)
+    }
+
+    fn made(&self, kind: Kind, key: &ObjectKey, id: u64) -> Result<(), JournalError> {
+        self.heard.made(kind, key, id)
+    }
+
+    fn settle(&self, index: usize, change: &Change, outcome: &Outcome) -> Result<(), JournalError> {
+        self.heard.settle(index, change, outcome)
+    }
+}
+
+#[tokio::test]
+async fn before_an_interface_is_made_it_is_told_what_netbox_will_do_with_its_mac_address() {
+    everywhere(async |place: Place| {
+        let word = unique();
+        let netbox = agent(&place, &word).await;
+        if !takes_along(&netbox) {
+            return;
+        }
+        let all = network(&word, 2, &everything(&netbox).await, &word);
+        let cancel = CancellationToken::new();
+        let journal = Ending { heard: Heard::default(), cancel: cancel.clone() };
+        let outcomes = netbox.apply(&all, &journal, &Silent, &cancel).await;
+        let is_mac = |change: &Change| change.kind == Kind::MacAddress;
+        let mac = all.changes.iter().position(is_mac).unwrap();
+        let said = journal.heard.said();
+        assert!(said.intended.contains(&(mac, true)), "it is about to be made");
+        assert!(said.intended.contains(&(mac, false)), "it is about to be assigned");
+        assert_eq!(outcomes[mac], Outcome::NotReached);
+    })
+    .await;
+}
