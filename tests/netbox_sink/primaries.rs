@@ -4,7 +4,7 @@
 
 use netbox_agent::domain::object::{Field, Kind, ObjectKey, ObjectRef};
 use netbox_agent::domain::outcome::Outcome;
-use netbox_agent::domain::plan::{Change, Plan, Step};
+use netbox_agent::domain::plan::{Action, Change, Plan, Step};
 use netbox_agent::domain::value::Value;
 use netbox_agent::domain::world::{Live, World};
 use netbox_agent::journal::{Journal, JournalError};
@@ -13,7 +13,7 @@ use netbox_agent::progress::Silent;
 use tokio_util::sync::CancellationToken;
 
 use crate::lab::{Heard, Place, agent, apply, apply_whole, everything, everywhere, unique};
-use crate::plans::{create, marked, network, plan, planned, text};
+use crate::plans::{change, create, live, marked, network, plan, planned, text};
 use crate::proxy::Proxy;
 
 /// Whether a new interface takes its primary MAC address along.
@@ -237,6 +237,82 @@ async fn before_an_interface_is_made_it_is_told_what_netbox_will_do_with_its_mac
         assert!(said.intended.contains(&(mac, true)), "it is about to be made");
         assert!(said.intended.contains(&(mac, false)), "it is about to be assigned");
         assert_eq!(outcomes[mac], Outcome::NotReached);
+    })
+    .await;
+}
+
+/// A journal beside which somebody puts a MAC address on another interface, just before
+/// its own is made.
+struct Meddling {
+    heard: Heard,
+    place: Place,
+    end: &'static str,
+    target: u64,
+}
+
+impl Meddling {
+    /// Done in a thread of its own, for a journal does not wait.
+    fn meddle(&self) {
+        let made = self.heard.said().made.clone();
+        let is_it = |made: &&(Kind, ObjectKey, u64)| {
+            made.0 == Kind::MacAddress && made.1.as_str().ends_with(self.end)
+        };
+        let mac = made.iter().find(is_it).unwrap().2;
+        let to = [(Field::AssignedObject, live(Kind::Interface, self.target))];
+        let mut taken = change(Action::Update, Kind::MacAddress, "taken", &to);
+        taken.id = Some(mac);
+        let place = self.place.clone();
+        let somebody = move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                apply_whole(&agent(&place, "somebody").await, &plan(vec![taken])).await;
+            });
+        };
+        std::thread::spawn(somebody).join().unwrap();
+    }
+}
+
+impl Journal for Meddling {
+    fn intend(&self, steps: &[(&Change, &Step)]) -> Result<(), JournalError> {
+        if steps.iter().any(|(change, _)| change.kind == Kind::Interface) {
+            self.meddle();
+        }
+        self.heard.intend(steps)
+    }
+
+    fn made(&self, kind: Kind, key: &ObjectKey, id: u64) -> Result<(), JournalError> {
+        self.heard.made(kind, key, id)
+    }
+
+    fn settle(&self, index: usize, change: &Change, outcome: &Outcome) -> Result<(), JournalError> {
+        self.heard.settle(index, change, outcome)
+    }
+}
+
+#[tokio::test]
+async fn a_mac_address_that_somebody_has_taken_meanwhile_is_left_to_him() {
+    everywhere(async |place: Place| {
+        let word = unique();
+        let netbox = agent(&place, &word).await;
+        if !takes_along(&netbox) {
+            return;
+        }
+        let ground = network(&unique(), 1, &everything(&netbox).await, "others");
+        let standing = apply_whole(&netbox, &ground).await;
+        let target = outcome(&ground, &standing, Kind::Interface, "0000").id().unwrap();
+        let all = network(&word, 2, &everything(&netbox).await, &word);
+        let journal =
+            Meddling { heard: Heard::default(), place: place.clone(), end: "0001", target };
+        let cancel = CancellationToken::new();
+        let outcomes = netbox.apply(&all, &journal, &Silent, &cancel).await;
+        let of = |kind: Kind| outcome(&all, &outcomes, kind, "0001").to_string();
+        assert!(of(Kind::Interface).contains("is assigned to a different interface"));
+        let left = of(Kind::MacAddress);
+        assert!(left.starts_with("failed: written in part: interface"), "{left}");
+        let world = everything(&netbox).await;
+        let macs = macs_of(&world, &word);
+        let on: Vec<_> = macs.iter().map(|mac| mac.referenced(Field::AssignedObject)).collect();
+        assert!(on.len() == 2 && on.contains(&Some(target)), "{on:?}");
     })
     .await;
 }

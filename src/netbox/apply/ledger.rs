@@ -129,13 +129,15 @@ impl<'p> Ledger<'p> {
         Ready::Item(Item { change, place, id, fields, before, guard })
     }
 
-    /// A new object that stands, for it to be taken back.
+    /// A new object that stands, for it to be taken back unless somebody has put it
+    /// where he wants it.
     fn stray(&self, step: &Step, place: usize) -> Option<Item<'p>> {
         let change = &self.plan.changes[step.change];
         let id = self.entries[step.change].id.filter(|_| change.action == Action::Create)?;
         let guard = self.stamps.get(&(change.kind, id)).cloned().flatten();
-        let (fields, before) = (Fields::default(), Fields::default());
-        Some(Item { change, place, id: Some(id), fields, before, guard })
+        let mut before = self.entries[step.change].settled.clone();
+        before.insert(Field::AssignedObject, Value::Null);
+        Some(Item { change, place, id: Some(id), fields: Fields::default(), before, guard })
     }
 
     /// Why that will not be made which a new object is to be put on later.

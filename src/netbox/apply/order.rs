@@ -13,6 +13,7 @@ use crate::domain::scope::host_kind_of;
 /// For each wave those before it that must have ended.
 pub(super) fn dependencies(plan: &Plan, waves: &[Wave]) -> Vec<BTreeSet<usize>> {
     let writes = Writes::of(plan, waves);
+    let holders: Vec<BTreeSet<&ObjectRef>> = waves.iter().map(|wave| holders(plan, wave)).collect();
     (0..waves.len())
         .map(|late| {
             let built_on = writes.built_on(plan, &waves[late]);
@@ -20,7 +21,9 @@ pub(super) fn dependencies(plan: &Plan, waves: &[Wave]) -> Vec<BTreeSet<usize>> 
                 .filter(|&early| {
                     is_ordered(&waves[early], &waves[late])
                         || built_on.contains(&early)
-                        || writes.share_seats(plan, &waves[early], &waves[late])
+                        || !holders[early].is_disjoint(&holders[late])
+                        || writes_one(plan, &waves[late], &holders[early])
+                        || writes_one(plan, &waves[early], &holders[late])
                 })
                 .collect()
         })
@@ -106,24 +109,22 @@ impl<'p> Writes<'p> {
             .flat_map(|seat| needs(seat))
             .collect()
     }
+}
 
-    /// Whether one of two waves empties a seat of something that the other writes.
-    fn share_seats(&self, plan: &Plan, one: &Wave, other: &Wave) -> bool {
-        let holders = |wave: &Wave| -> BTreeSet<ObjectRef> {
-            let changes = wave.steps.iter().map(|step| &plan.changes[step.change]);
-            changes.flat_map(|change| &change.unseat).map(|seat| seat.holder.clone()).collect()
-        };
-        let writes = |wave: &Wave, holders: &BTreeSet<ObjectRef>| {
-            !holders.is_empty()
-                && wave.steps.iter().any(|step| {
-                    let change: &Change = &plan.changes[step.change];
-                    let live = change.id.map(|id| ObjectRef::Live(change.kind, id));
-                    live.is_some_and(|live| holders.contains(&live))
-                })
-        };
-        let (ones, others) = (holders(one), holders(other));
-        writes(other, &ones) || writes(one, &others) || !ones.is_disjoint(&others)
-    }
+/// Whose seats a wave empties.
+fn holders<'p>(plan: &'p Plan, wave: &Wave) -> BTreeSet<&'p ObjectRef> {
+    let changes = wave.steps.iter().map(|step| &plan.changes[step.change]);
+    changes.flat_map(|change| &change.unseat).map(|seat| &seat.holder).collect()
+}
+
+/// Whether a wave writes one of these.
+fn writes_one(plan: &Plan, wave: &Wave, holders: &BTreeSet<&ObjectRef>) -> bool {
+    !holders.is_empty()
+        && wave.steps.iter().any(|step| {
+            let change = &plan.changes[step.change];
+            let live = change.id.map(|id| ObjectRef::Live(change.kind, id));
+            live.is_some_and(|live| holders.contains(&live))
+        })
 }
 
 /// What a new object refers to, though not from the beginning.
