@@ -217,6 +217,8 @@ fn group(kind: Kind, deed: Deed, item: &Item<'_>) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::version::Version;
+    use super::super::schedule::Schedule;
     use super::*;
     use crate::domain::object::Why;
     use crate::domain::plan::{FieldChange, Seat, waves};
@@ -321,6 +323,26 @@ mod tests {
         assert!(!waits.contains(&(mac, ip)) && !waits.contains(&(ip, mac)));
         assert!(waits.contains(&(mac, primary_mac)) && !waits.contains(&(ip, primary_mac)));
         assert!(waits.contains(&(ip, primary_ip)) && !waits.contains(&(mac, primary_ip)));
+    }
+
+    #[test]
+    fn a_mac_address_is_made_after_the_host_and_before_the_interface_that_takes_it_along() {
+        let plan = host();
+        let waves = Schedule::of(&plan, Version::of(4, 6)).waves;
+        let waits = dependencies(&plan, &waves);
+        let place = |kind, action| {
+            let of = |wave: &Wave| wave.kind == kind && wave.action == action;
+            waves.iter().position(of).unwrap()
+        };
+        let device = place(Kind::Device, Action::Create);
+        let interface = place(Kind::Interface, Action::Create);
+        let free = place(Kind::MacAddress, Action::Create);
+        let given = place(Kind::MacAddress, Action::Update);
+        let ip = place(Kind::IpAddress, Action::Create);
+        assert!(waits[free].contains(&device));
+        assert!(waits[interface].contains(&free));
+        assert!(waits[given].contains(&interface) && waits[ip].contains(&interface));
+        assert!(!waits[ip].contains(&given));
     }
 
     #[test]
