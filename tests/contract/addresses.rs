@@ -277,6 +277,11 @@ fn a_new_interface_takes_a_free_mac_address_as_its_primary_since_4_4() {
             "core/object-changes?changed_object_type=dcim.macaddress&changed_object_id={free}"
         );
         assert_eq!(server.ids(&log).len(), 2, "it was made, and then assigned");
+        let body = server.get(&format!("{log}&action=update")).expect(200);
+        let told = &body["results"][0];
+        assert_eq!(told["prechange_data"], json!({}), "nobody looked what stood");
+        assert_eq!(told["postchange_data"]["assigned_object_id"], made["id"]);
+        assert_eq!(told["message"], "");
 
         let other = json!({
             "device": device, "name": "eth1", "type": "other", "primary_mac_address": free,

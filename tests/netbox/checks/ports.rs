@@ -248,7 +248,10 @@ pub(super) fn primary_taken(store: &mut Store, asker: &Asker, kind: Kind, id: u6
     if let Some(mut mac) = mac.filter(|_| store.version >= Version::V4_4) {
         mac.values.insert("assigned_object_type", kind.def().label.into());
         mac.values.insert("assigned_object_id", id.into());
-        touch(store, asker, mac);
+        mac.updated = store.clock.now();
+        store.put(mac.clone());
+        // The log does not know what stood.
+        log(store, asker, Action::Update, Value::Null, &mac, "");
     }
 }
 
