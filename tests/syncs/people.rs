@@ -168,6 +168,40 @@ fn what_a_person_edits_is_kept_by_an_agent_that_lost_its_memory() {
 }
 
 #[test]
+fn where_it_put_a_mac_address_itself_it_may_move_it_though_its_memory_was_lost() {
+    for version in [Version::V4_2, Version::V4_4, Version::V4_6] {
+        let place = Place::of(version);
+        let network = Network::new();
+        let agent = Agent::new(&place.url, &place.token, &network, "");
+        agent.says(&network.listing([0]));
+        agent.sync(0);
+        let mut host = network.host(0);
+        let mac = host["interfaces"][1]["mac"].take();
+        host["interfaces"][1].as_object_mut().unwrap().remove("mac");
+        let ports = host["interfaces"].as_array_mut().unwrap();
+        ports.push(json!({"name": "eth2", "mac": mac}));
+        let macs = || {
+            let path = format!("dcim/mac-addresses/?mac_address={}", mac.as_str().unwrap());
+            place.ask("GET", &path, None).1["results"].as_array().unwrap().clone()
+        };
+        let stood = macs();
+        agent.forget();
+        agent.sync(0);
+        agent.says(&network.lines(&[host]));
+        agent.sync(0);
+        let stands = macs();
+        assert_eq!(stands.len(), 1, "{stands:?}");
+        assert_eq!(stands[0]["id"], stood[0]["id"]);
+        assert_eq!(stood[0]["assigned_object"]["name"], "eth1");
+        assert_eq!(stands[0]["assigned_object"]["name"], "eth2");
+        agent.assert_settled();
+        if place.is_real() {
+            break;
+        }
+    }
+}
+
+#[test]
 fn an_object_that_a_person_made_is_only_filled() {
     let place = Place::new();
     let network = Network::new();
