@@ -136,7 +136,9 @@ async fn who_comes_second_takes_the_first_ones_mac_addresses_and_his_own_back() 
     everywhere(async |place: Place| {
         let word = unique();
         let (one, other) = (format!("{word}-a"), format!("{word}-b"));
-        let (first, second) = (agent(&place, &one).await, agent(&place, &other).await);
+        let proxy = Proxy::before(&place.url).await;
+        let behind = Place { url: proxy.url(), token: place.token.clone() };
+        let (first, second) = (agent(&place, &one).await, agent(&behind, &other).await);
         let world = everything(&first).await;
         if !world.supported.contains(&Kind::MacAddress) {
             return;
@@ -152,6 +154,7 @@ async fn who_comes_second_takes_the_first_ones_mac_addresses_and_his_own_back() 
         let world = everything(&first).await;
         assert_in_place(&world, &one, 5);
         assert!(macs_of(&world, &other).is_empty());
+        assert_eq!(proxy.count("PATCH /api/dcim/mac-addresses"), 0, "none beside another");
     })
     .await;
 }

@@ -211,9 +211,7 @@ impl<'r> Run<'r> {
         let because: BTreeMap<usize, String> =
             strays.iter().map(|(item, because)| (item.place, because.clone())).collect();
         let items = strays.into_iter().map(|(item, _)| item).collect();
-        let (mut ended, items) = self.writer.recheck(Deed::Remove, wave.kind, items).await;
-        ended.extend(self.writer.carry_out(Deed::Remove, wave.kind, items).await);
-        for (item, end) in ended {
+        for (item, end) in self.writer.carry_out(Deed::Remove, wave.kind, items).await {
             let because = because.get(&item.place).cloned().unwrap_or_default();
             self.ledger().withdrawn(&wave.steps[item.place], &end, because);
         }
