@@ -250,6 +250,16 @@ fn where_nothing_is_to_be_undone_a_rollback_says_so_and_records_nothing() {
 }
 
 #[test]
+fn who_only_looks_leaves_no_store_behind() {
+    let agent = Agent::new("");
+    for verbs in [&["history"][..], &["conflicts"], &["ambiguities"], &["plan"], &["check"]] {
+        let end = agent.run(verbs);
+        assert_eq!(end.code, 0, "{verbs:?}: {}", end.err);
+        assert!(!agent.path("state").exists(), "{verbs:?} made a store");
+    }
+}
+
+#[test]
 fn a_source_that_fails_is_told_once() {
     let agent = Agent::new("[[source]]\nkind = \"exec\"\nname = \"broken\"\nshell = \"exit 7\"\n");
     agent.says(&sweep(1..3, true), 0);

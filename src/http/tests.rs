@@ -461,7 +461,7 @@ async fn requests_apart_have_connections_of_their_own_and_do_not_begin_at_once()
     let url: url::Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     let task = tokio::spawn(async move {
         let (mut open, mut begun) = (Vec::new(), Vec::new());
-        for _ in 0..4 {
+        for _ in 0..5 {
             let (mut stream, _): (TcpStream, _) = listener.accept().await.unwrap();
             begun.push(Instant::now());
             let mut buffer = [0; 2048];
@@ -475,12 +475,19 @@ async fn requests_apart_have_connections_of_their_own_and_do_not_begin_at_once()
     let client = client(Trust::System);
     // One that is kept does not serve those that want their own.
     assert_eq!(fetch(&client, url.clone()).await.unwrap(), "ok");
-    let apart = (0..3).map(|_| client.get(url.clone()).apart().send());
-    for answer in futures::future::join_all(apart).await {
-        assert_eq!(answer.unwrap().body, "ok");
-    }
+    let fetched_apart = async |count: usize| {
+        let apart = (0..count).map(|_| client.get(url.clone()).apart().send());
+        let all = futures::future::join_all(apart);
+        let patience = std::time::Duration::from_secs(20);
+        for answer in tokio::time::timeout(patience, all).await.expect("a new connection each") {
+            assert_eq!(answer.unwrap().body, "ok");
+        }
+    };
+    // Nor is one of theirs kept for the next.
+    fetched_apart(1).await;
+    fetched_apart(3).await;
     let begun = task.await.unwrap();
-    let passed = begun[3].duration_since(begun[1]);
+    let passed = begun[4].duration_since(begun[2]);
     assert!(passed >= std::time::Duration::from_millis(15), "{passed:?}");
 }
 

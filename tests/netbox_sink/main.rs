@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod connections;
 mod harm;
 mod lab;
 #[path = "../netbox/mod.rs"]
