@@ -487,6 +487,7 @@ async fn requests_apart_have_connections_of_their_own_and_do_not_begin_at_once()
     fetched_apart(1).await;
     fetched_apart(3).await;
     let begun = task.await.unwrap();
+    assert_eq!(client.sent(), 5, "none had to be sent again");
     let passed = begun[4].duration_since(begun[2]);
     assert!(passed >= std::time::Duration::from_millis(15), "{passed:?}");
 }

@@ -93,6 +93,7 @@ async fn one_poisoned_object_in_a_hundred_fails_alone_and_costs_few_requests() {
         }
         let writes = proxy.count("POST") + proxy.count("PATCH");
         assert!(writes <= 50, "{writes} requests that write");
+        assert_eq!(proxy.count("DELETE"), 0, "nothing is made that must be taken back");
         let world = everything(&netbox).await;
         let devices = world.of(Kind::Device).filter(|live| live.name().starts_with(&word)).count();
         assert_eq!(devices, 99);
