@@ -16,6 +16,7 @@
 mod belief;
 mod canary;
 mod loss;
+mod order;
 mod pace;
 #[cfg(test)]
 mod simulation;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use canary::{Back, Canaries, Sent};
 use loss::Losses;
+use order::{GOLDEN, Order};
 pub(super) use pace::Pace;
 pub use pace::Rate;
 use trips::Trips;
@@ -145,6 +147,8 @@ impl Slot {
 /// The state of a sweep.
 #[derive(Debug, Clone)]
 pub struct Schedule {
+    /// In the order in which targets are asked: a round walks through them from one to the
+    /// next, and never waits for memory that lies elsewhere.
     slots: Vec<Slot>,
     order: Order,
     known: Vec<u32>,
@@ -211,10 +215,10 @@ impl Schedule {
 
     /// This target needs no question: it is the machine's own address.
     pub fn settle(&mut self, target: u32) {
-        if let Some(slot) = self.slots.get_mut(target as usize)
-            && !slot.is_found()
+        if let Some(place) = self.order.place(target)
+            && !self.slots[place].is_found()
         {
-            slot.thin = FOUND;
+            self.slots[place].thin = FOUND;
             self.found += 1;
         }
     }
@@ -258,9 +262,9 @@ impl Schedule {
             return Step::Done;
         }
         self.mourn(now);
-        let step = match self.pick(now) {
-            Pick::Known(target) => Step::AskKnown(target),
-            Pick::Target(target) => Step::Ask(target, 0),
+        let (place, is_known) = match self.pick(now) {
+            Pick::Known(place) => (place, true),
+            Pick::Silent(place) => (place, false),
             Pick::NotBefore(time) => return Step::Wait(self.or_sooner(time)),
             Pick::Nothing => {
                 self.done = true;
@@ -278,24 +282,22 @@ impl Schedule {
             return Step::Canary(target);
         }
         self.since_canary += 1;
-        match step {
-            Step::AskKnown(target) => {
-                self.known.pop();
-                // Not one of the questions that are counted: the host may have moved.
-                self.slots[target as usize].last = now.max(1);
-                step
-            }
-            Step::Ask(target, _) => {
-                self.cursor += 1;
-                Step::Ask(target, self.mark(target, now))
-            }
-            other => other,
+        let target = self.order.target(place);
+        if is_known {
+            self.known.pop();
+            // Not one of the questions that are counted: the host may have moved.
+            self.slots[place].last = now.max(1);
+            Step::AskKnown(target)
+        } else {
+            self.cursor += 1;
+            Step::Ask(target, self.mark(place, now))
         }
     }
 
     /// A target answered. `asked` is the question's count where the answer carries it.
     pub fn heard(&mut self, target: u32, asked: Option<u8>, now: Nanos) -> Answer {
-        let Some(slot) = self.slots.get(target as usize).copied() else { return Answer::Again };
+        let Some(place) = self.order.place(target) else { return Answer::Again };
+        let slot = self.slots[place];
         self.last_heard = self.last_heard.max(now);
         if slot.is_found() {
             self.canary_back(target, now);
@@ -305,7 +307,7 @@ impl Schedule {
         self.last_found = now;
         // Asked where it was known to be, or beside the sweep: accounted for all the same.
         self.asked += u32::from(slot.asked == 0);
-        self.slots[target as usize].thin = FOUND;
+        self.slots[place].thin = FOUND;
         let trip = self.attribute(slot, asked, now);
         let usual = trip.is_none_or(|trip| self.trips.is_usual(trip));
         if trip.is_some() && usual {
@@ -329,10 +331,10 @@ impl Schedule {
         }
     }
 
-    /// Notes that a target is asked now; gives back how often it has been.
-    fn mark(&mut self, target: u32, now: Nanos) -> u8 {
+    /// Notes that the target of a place is asked now; gives back how often it has been.
+    fn mark(&mut self, place: usize, now: Nanos) -> u8 {
         let epoch = self.losses.current();
-        let Some(slot) = self.slots.get_mut(target as usize) else { return 0 };
+        let slot = &mut self.slots[place];
         if slot.asked == 0 {
             self.asked += 1;
             self.last_first = now;
@@ -451,14 +453,15 @@ impl Schedule {
     /// The next target that wants a question.
     fn pick(&mut self, now: Nanos) -> Pick {
         while let Some(target) = self.known.last() {
-            if !self.slots[*target as usize].is_found() {
-                return Pick::Known(*target);
-            }
-            self.known.pop();
+            match self.order.place(*target) {
+                Some(place) if !self.slots[place].is_found() => return Pick::Known(place),
+                _ => self.known.pop(),
+            };
         }
         loop {
-            while let Some(target) = self.order.at(self.cursor, self.turn()) {
-                let slot = &self.slots[target as usize];
+            let turn = self.turn();
+            while let Some(place) = self.order.at(self.cursor, turn) {
+                let slot = &self.slots[place];
                 let in_peace = self.worth > 0.0
                     && slot.asked >= FEWEST_ROUNDS
                     && slot.unheard(&self.losses) < self.worth;
@@ -472,10 +475,10 @@ impl Schedule {
                         self.cursor += 1;
                         continue;
                     }
-                    return Pick::Target(target);
+                    return Pick::Silent(place);
                 }
                 let ready = slot.last + self.wait_after(slot.asked);
-                return if ready <= now { Pick::Target(target) } else { Pick::NotBefore(ready) };
+                return if ready <= now { Pick::Silent(place) } else { Pick::NotBefore(ready) };
             }
             if let Some(pick) = self.end_of_round(now) {
                 return pick;
@@ -604,47 +607,12 @@ impl Schedule {
     }
 }
 
-/// What [`Schedule::pick`] found.
+/// What [`Schedule::pick`] found, by places in the order.
 enum Pick {
-    Known(u32),
-    Target(u32),
+    Known(usize),
+    Silent(usize),
     NotBefore(Nanos),
     Nothing,
-}
-
-/// The golden section: its multiples are far from each other.
-const GOLDEN: f64 = 0.618_034;
-
-/// An order in which numbers below a count come each once, far from their neighbours.
-#[derive(Debug, Clone, Copy)]
-struct Order {
-    count: u32,
-    step: u64,
-    offset: u64,
-}
-
-impl Order {
-    fn new(count: u32, seed: u32) -> Self {
-        // The golden section of the count, and on from there to the next number without a
-        // common divisor.
-        let mut step = (f64::from(count) * GOLDEN) as u32;
-        while gcd(step.max(1), count.max(1)) != 1 {
-            step += 1;
-        }
-        Order { count, step: step.max(1).into(), offset: u64::from(seed) }
-    }
-
-    /// The number at a position, where the order begins at another one.
-    fn at(&self, position: u32, turn: u32) -> Option<u32> {
-        (position < self.count).then(|| {
-            let position = u64::from(position) + u64::from(turn);
-            ((position * self.step + self.offset) % u64::from(self.count)) as u32
-        })
-    }
-}
-
-fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 fn nanos(duration: Duration) -> Nanos {
