@@ -235,6 +235,24 @@ fn an_interface_that_goes_down_ends_the_sweep_with_what_was_found() {
 }
 
 #[test]
+fn a_wide_sweep_without_a_limit_ends_when_its_interface_goes_down() {
+    let network = Network { players: crowd([10, 77, 0, 0], 65_000, 300), ..home() };
+    let Some(lab) = Lab::build(&["10.77.0.1/16"], network) else { return };
+    let linger = Duration::from_secs(20);
+    let wide = Request { rate: Rate::Max, linger, ..request("10.77.0.0/16") };
+    let begun = Instant::now();
+    let report = std::thread::scope(|scope| {
+        let sweeping = scope.spawn(|| sweep(&lab, wide));
+        std::thread::sleep(Duration::from_millis(1500));
+        lab.ip(&["link", "set", "v-scan", "down"]);
+        sweeping.join().expect("the sweep ends")
+    });
+    assert!(begun.elapsed() < Duration::from_secs(5), "it hangs: {:?}", begun.elapsed());
+    assert!(report.interrupted && !found(&report).is_empty());
+    assert!(failure(&report).contains("v-scan went down"), "{}", failure(&report));
+}
+
+#[test]
 fn an_interface_that_vanishes_ends_the_sweep_with_what_was_found() {
     let Some(report) = disturb(&["link", "del", "v-scan"]) else { return };
     assert!(failure(&report).contains("during the sweep"), "{}", failure(&report));
@@ -478,14 +496,26 @@ fn known_hosts_are_asked_alone_and_excluded_ones_never() {
 
 #[test]
 fn a_large_network_is_found_whole_without_a_limit() {
-    let network = Network { players: crowd([10, 77, 0, 0], 65_000, 3_000), ..home() };
+    let mut network = Network { players: crowd([10, 77, 0, 0], 65_000, 3_000), ..home() };
+    for player in network.players.iter_mut().step_by(2) {
+        player.open = [443].into();
+    }
     let players = network.players.clone();
     let Some(lab) = Lab::build(&["10.77.0.1/16"], network) else { return };
-    let report = sweep(
-        &lab,
-        Request { rate: Rate::Max, linger: sweep::HASTY_LINGER, ..request("10.77.0.0/16") },
-    );
+    let wide = Request {
+        rate: Rate::Max,
+        linger: sweep::HASTY_LINGER,
+        ports: vec![443],
+        ..request("10.77.0.0/16")
+    };
+    let report = sweep(&lab, wide);
     assert_eq!(found(&report), addresses(&players));
+    let answers = by_ip(&report);
+    for player in &players {
+        let answer = answers[&IpAddr::V4(player.ip)];
+        assert_eq!(answer.mac, Some(MacAddr(player.mac)));
+        assert!(answer.open.iter().eq(&player.open), "{:?} of {:?}", answer.open, player.open);
+    }
     let gap = report.swept[0].gap.as_deref();
     assert_eq!(gap, Some("it waited too short for hosts that save power"), "and nothing worse");
 }

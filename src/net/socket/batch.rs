@@ -96,7 +96,7 @@ impl Outbox {
 }
 
 /// Whether the kernel has no room for now: the socket's own buffer or the interface's queue.
-fn is_full(error: &io::Error) -> bool {
+pub(super) fn is_full(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == Some(libc::ENOBUFS)
 }
 
@@ -188,6 +188,16 @@ struct Room {
     control: Control,
     control_length: usize,
     from: MaybeUninit<libc::sockaddr_storage>,
+}
+
+impl Room {
+    fn message(&self) -> Message<'_> {
+        Message {
+            bytes: &self.bytes[..self.length],
+            at: stamp(&self.control, self.control_length),
+            from: sender(&self.from),
+        }
+    }
 }
 
 /// Aligned as the headers in it must be.
@@ -283,11 +293,13 @@ impl Inbox {
 
     /// The messages of the last call, in the order in which they arrived.
     pub fn messages(&self) -> impl Iterator<Item = Message<'_>> {
-        self.room[..self.count].iter().map(|room| Message {
-            bytes: &room.bytes[..room.length],
-            at: stamp(&room.control, room.control_length),
-            from: sender(&room.from),
-        })
+        self.room[..self.count].iter().map(Room::message)
+    }
+
+    /// One message of the last call, by its place among them.
+    #[must_use]
+    pub fn message(&self, at: usize) -> Option<Message<'_>> {
+        self.room[..self.count].get(at).map(Room::message)
     }
 }
 

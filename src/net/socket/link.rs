@@ -18,8 +18,8 @@ pub enum Listen {
 ///
 /// Opening is cheap, closing waits for the kernel (some ten milliseconds): open one for a
 /// sweep and keep it. It has no ring: a ring costs several times as much to open and to
-/// close, its memory counts, and what it saves per frame a sweep that reads while it
-/// sends does not miss. It is not promiscuous.
+/// close, and its memory counts; a [`super::Wire`] for very many frames has one. It is not
+/// promiscuous.
 #[derive(Debug)]
 pub struct LinkSocket {
     socket: OwnedFd,
@@ -35,19 +35,8 @@ impl LinkSocket {
     /// # Errors
     /// `PermissionDenied` without the capability; others when the interface is gone.
     pub fn open(interface: u32, listen: Listen, filter: &Filter) -> io::Result<Self> {
-        let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
-        // Protocol 0: nothing arrives before the filter is in place.
-        // SAFETY: no pointers are passed.
-        let socket = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
-        if socket < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the kernel has just given this descriptor to us alone.
-        let socket = unsafe { OwnedFd::from_raw_fd(socket) };
-        attach(&socket, filter)?;
+        let socket = unbound(filter)?;
         stamp_arrivals(&socket)?;
-        // Older kernels do not know it; their echoes are recognised by whoever reads.
-        let _ = set(&socket, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, &1);
         // Forcing needs CAP_NET_ADMIN; without it the host's limit stands.
         if set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, &RECEIVE_BUFFER).is_err() {
             let _ = set(&socket, libc::SOL_SOCKET, libc::SO_RCVBUF, &RECEIVE_BUFFER);
@@ -55,6 +44,23 @@ impl LinkSocket {
         bind(&socket, interface, listen)?;
         Ok(LinkSocket { socket })
     }
+}
+
+/// A link-layer socket with its filter, to which nothing arrives yet.
+pub(super) fn unbound(filter: &Filter) -> io::Result<OwnedFd> {
+    let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // Protocol 0: nothing arrives before the filter is in place.
+    // SAFETY: no pointers are passed.
+    let socket = unsafe { libc::socket(libc::AF_PACKET, kind, 0) };
+    if socket < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel has just given this descriptor to us alone.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    attach(&socket, filter)?;
+    // Older kernels do not know it; their echoes are recognised by whoever reads.
+    let _ = set(&socket, libc::SOL_PACKET, PACKET_IGNORE_OUTGOING, &1);
+    Ok(socket)
 }
 
 /// `PACKET_IGNORE_OUTGOING` of linux/if_packet.h.
@@ -66,7 +72,7 @@ impl AsFd for LinkSocket {
     }
 }
 
-fn bind(socket: &OwnedFd, interface: u32, listen: Listen) -> io::Result<()> {
+pub(super) fn bind(socket: &OwnedFd, interface: u32, listen: Listen) -> io::Result<()> {
     let protocol = match listen {
         Listen::Arp => libc::ETH_P_ARP,
         Listen::All => libc::ETH_P_ALL,
@@ -122,7 +128,12 @@ pub fn attach(socket: &impl AsFd, filter: &Filter) -> io::Result<()> {
 }
 
 /// Sets an option whose value is one plain `T`.
-fn set<T>(socket: &impl AsFd, level: libc::c_int, name: libc::c_int, value: &T) -> io::Result<()> {
+pub(super) fn set<T>(
+    socket: &impl AsFd,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: &T,
+) -> io::Result<()> {
     // SAFETY: `value` is a whole `T` that outlives the call, its size is given, and the
     // kernel only reads it. A `sock_fprog` points to a program of the length in it, which
     // its caller borrows for as long.

@@ -8,9 +8,12 @@
 mod batch;
 mod filter;
 mod link;
+mod ring;
 mod wait;
+mod wire;
 
 pub use batch::{FRAME_ROOM, Inbox, Message, Outbox};
 pub use filter::{Check, Filter, Load};
 pub use link::{LinkSocket, Listen, attach, drop_ordinary, stamp_arrivals};
 pub use wait::{Clock, wait};
+pub use wire::Wire;

@@ -14,15 +14,13 @@ use socket2::{Domain, Socket, Type};
 
 use super::answer::{Answer, Found, Method};
 use super::engine::{Gauge, News, Shared, Stop};
-use super::schedule::{self, Nanos, Schedule, Step, Summary};
+use super::schedule::{self, Nanos, Rate, Schedule, Step, Summary};
 use super::targets::Targets;
 use crate::domain::mac::{MacAddr, MacKind};
 use crate::net::frame::v4::{self, Says, Segment};
 use crate::net::frame::{self, ArpQuestion, Heard, Station};
 use crate::net::interface;
-use crate::net::socket::{
-    Check, Clock, Filter, Inbox, LinkSocket, Listen, Load, Outbox, attach, drop_ordinary, wait,
-};
+use crate::net::socket::{Check, Clock, Filter, Listen, Load, Wire, attach, drop_ordinary, wait};
 use follow::{Due, Follow};
 
 /// A link to sweep.
@@ -55,6 +53,8 @@ pub(super) struct LinkReport {
 
 /// Addresses are asked in parts of so many, so that memory has a bound.
 const PART: u32 = 1 << 16;
+/// More targets than this, asked without a limit, are worth what a ring costs.
+const MANY_TARGETS: u32 = 1 << 14;
 /// A MAC address that answers for so many addresses is asked whether it answers for any.
 const MANY: usize = 3;
 /// One that answers for so many is taken for a proxy in any case.
@@ -95,7 +95,7 @@ impl LinkJob {
 
 /// What stays open during the whole job.
 struct Door {
-    socket: LinkSocket,
+    wire: Wire,
     /// Hears when the interface changes.
     watch: interface::Watch,
     /// Takes the port from which connections are wished for, and keeps the kernel from
@@ -114,9 +114,11 @@ impl Door {
         let arp_alone = silence.is_none() && !shared.ping;
         let listen = if arp_alone { Listen::Arp } else { Listen::All };
         let filter = filter(job.own, id, silence.as_ref().map(|(_, port)| *port));
-        let socket = LinkSocket::open(job.interface, listen, &filter)?;
+        let many = shared.policy.rate == Rate::Max && job.targets.len() > MANY_TARGETS;
+        let open = if many { Wire::open_wide } else { Wire::open };
+        let wire = open(job.interface, listen, &filter)?;
         let watch = interface::Watch::start(job.interface, job.own.ip.into())?;
-        Ok(Door { socket, watch, silence, id, secret })
+        Ok(Door { wire, watch, silence, id, secret })
     }
 
     fn port(&self) -> u16 {
@@ -198,7 +200,6 @@ struct Sweep<'a> {
     /// The host at each target.
     at: Vec<u32>,
     beside: Vec<Beside>,
-    outbox: Outbox,
     /// Packets beyond those that the schedule counts.
     extra: u64,
     news: Vec<Found>,
@@ -241,7 +242,6 @@ impl<'a> Sweep<'a> {
                 .iter()
                 .map(|ip| Beside { ip: *ip, times: 0, last: 0, next: 0 })
                 .collect(),
-            outbox: Outbox::default(),
             extra: 0,
             news: Vec::new(),
             told: 0,
@@ -286,7 +286,6 @@ impl<'a> Sweep<'a> {
 
     /// Asks until the schedule and what follows are done.
     fn ask_all(&mut self, gauge: &mut Gauge) -> io::Result<Option<Stop>> {
-        let mut inbox = Inbox::default();
         loop {
             if let Some(stop) = self.shared.stop() {
                 return Ok(Some(stop));
@@ -294,21 +293,21 @@ impl<'a> Sweep<'a> {
             let now = self.now();
             let until = self.fill(now);
             self.send()?;
-            self.receive(&mut inbox)?;
+            self.receive()?;
             gauge.reach(self.schedule.progress());
             match until {
                 Until::Now => {}
                 Until::Done => return Ok(None),
                 Until::Time(time) => {
                     let left = Duration::from_nanos(time.saturating_sub(self.now()));
-                    let sockets = [self.door.socket.as_fd(), self.door.watch.as_fd()];
+                    let sockets = [self.door.wire.as_fd(), self.door.watch.as_fd()];
                     let ready = wait(&sockets, self.shared.at_most(left))?;
                     if ready & 0b10 != 0
                         && let Some(reason) = self.door.watch.lost()?
                     {
                         return Ok(Some(Stop::Failed(reason)));
                     }
-                    self.receive(&mut inbox)?;
+                    self.receive()?;
                 }
             }
         }
@@ -318,7 +317,7 @@ impl<'a> Sweep<'a> {
     fn fill(&mut self, now: Nanos) -> Until {
         let patience = self.patience();
         let loss = self.schedule.loss();
-        while !self.outbox.is_full() {
+        while !self.door.wire.is_full() {
             let due = self.follow.due(now, patience, loss);
             let urgent = self.follow.has_resets()
                 || matches!(due, Due::Question(..))
@@ -365,7 +364,7 @@ impl<'a> Sweep<'a> {
     fn ask(&mut self, target: u32, known: bool) {
         let Some(ip) = self.targets.get(target) else { return };
         let at = if known { self.job.known.get(&ip).copied() } else { None };
-        self.outbox.push(self.question.ask(ip, at), None);
+        self.door.wire.push(self.question.ask(ip, at));
     }
 
     fn beside_due(&self, now: Nanos) -> bool {
@@ -379,9 +378,9 @@ impl<'a> Sweep<'a> {
             beside.times += 1;
             beside.last = now;
             beside.next = BESIDE.get(beside.times as usize).map_or(Nanos::MAX, |wait| now + wait);
-            self.outbox.push(self.question.ask(beside.ip, None), None);
+            self.door.wire.push(self.question.ask(beside.ip, None));
         } else if let Some(frame) = self.follow.next_reset() {
-            self.outbox.push(&frame, None);
+            self.door.wire.push(&frame);
         } else if let Due::Question(host, which) = due {
             let times = self.follow.asked(now);
             let Some(to) = self.hosts.get(host as usize).and_then(station) else { return };
@@ -389,18 +388,18 @@ impl<'a> Sweep<'a> {
                 Some(port) => {
                     let sequence = self.door.sequence(to.ip, *port);
                     let frame = v4::syn(self.job.own, self.door.port(), to, *port, sequence);
-                    self.outbox.push(&frame, None);
+                    self.door.wire.push(&frame);
                 }
                 None => {
-                    self.outbox.push(&v4::echo(self.job.own, to, self.door.id, times.into()), None)
+                    self.door.wire.push(&v4::echo(self.job.own, to, self.door.id, times.into()));
                 }
             }
         }
     }
 
     fn send(&mut self) -> io::Result<()> {
-        while !self.outbox.is_empty() {
-            if self.outbox.send(&self.door.socket)? == 0 {
+        while !self.door.wire.is_empty() {
+            if self.door.wire.send()? == 0 {
                 // The queue of the interface is full; it drains by itself.
                 wait(&[], Duration::from_millis(1))?;
                 if self.shared.stop().is_some() {
@@ -412,24 +411,16 @@ impl<'a> Sweep<'a> {
     }
 
     /// Takes in everything that has arrived.
-    fn receive(&mut self, inbox: &mut Inbox) -> io::Result<()> {
-        loop {
-            let count = inbox.receive(&self.door.socket)?;
-            if count == 0 {
-                break;
-            }
+    fn receive(&mut self) -> io::Result<()> {
+        while self.door.wire.receive()? {
             let (offset, now) = (self.clock.offset(), self.now());
-            for message in inbox.messages() {
+            while let Some((heard, at)) = self.door.wire.next(frame::read) {
                 // The kernel's stamp, unless the day's clock has just been set.
-                let at = message.at.map(|at| at.as_nanos() as i128 + offset);
+                let at = at.map(|at| at.as_nanos() as i128 + offset);
                 let at = at.and_then(|at| Nanos::try_from(at).ok()).map_or(now, |at| at.min(now));
-                if let Some(heard) = frame::read(message.bytes) {
+                if let Some(heard) = heard {
                     self.hear(heard, at);
                 }
-            }
-            // What does not fill the room was all that there is.
-            if count < Inbox::ROOM {
-                break;
             }
         }
         // Whoever listens is woken by each of these: not for every host by itself.
@@ -527,10 +518,12 @@ impl<'a> Sweep<'a> {
         if suspects.is_empty() {
             return Ok(None);
         }
-        let mut inbox = Inbox::default();
         for _ in 0..2 {
             for mac in &suspects {
-                self.outbox.push(self.question.ask(NOWHERE, Some(*mac)), None);
+                if self.door.wire.is_full() {
+                    self.send()?;
+                }
+                self.door.wire.push(self.question.ask(NOWHERE, Some(*mac)));
                 self.extra += 1;
             }
             self.send()?;
@@ -540,8 +533,8 @@ impl<'a> Sweep<'a> {
                     return Ok(Some(stop));
                 }
                 let left = Duration::from_nanos(end.saturating_sub(self.now()));
-                wait(&[self.door.socket.as_fd()], self.shared.at_most(left))?;
-                self.receive(&mut inbox)?;
+                wait(&[self.door.wire.as_fd()], self.shared.at_most(left))?;
+                self.receive()?;
                 if suspects.iter().all(|mac| self.proxies.contains(mac)) {
                     return Ok(None);
                 }
