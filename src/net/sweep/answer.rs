@@ -123,6 +123,9 @@ impl Answer {
     /// Of several MAC addresses the lowest stands first: which of them answered first is
     /// chance, and would be another one in the next sweep.
     pub(super) fn rank(&mut self) {
+        if self.rivals.is_empty() {
+            return;
+        }
         self.rivals.extend(self.mac);
         self.rivals.sort_unstable();
         self.rivals.dedup();

@@ -577,7 +577,23 @@ impl<'a> Sweep<'a> {
             answer.proxied = answer.mac.as_ref().is_some_and(is_proxy);
         }
         report.proxies.extend(proxies);
+        arrange(&mut self.hosts, &self.at);
         self.hosts
+    }
+}
+
+/// Puts hosts in the order of their addresses. There may be very many: each moves but once,
+/// where sorting would move it many times.
+fn arrange(hosts: &mut [Answer], at: &[u32]) {
+    let mut order: Vec<u32> = at.iter().copied().filter(|host| *host != NOBODY).collect();
+    for place in 0..order.len() {
+        let mut from = order[place];
+        // Whoever stood in a place that is filled was moved to where its host came from.
+        while (from as usize) < place {
+            from = order[from as usize];
+        }
+        order[place] = from;
+        hosts.swap(place, from as usize);
     }
 }
 

@@ -251,8 +251,11 @@ impl Sweep {
                 prefix_len: net.map(IpNet::prefix_len),
                 ..asked.cloned().unwrap_or_else(|| Answer::of(*ip, Method::Own))
             };
-            self.report.answers.retain(|answer| answer.ip != *ip);
-            self.report.answers.push(own);
+            let answers = &mut self.report.answers;
+            answers.retain(|answer| answer.ip != *ip);
+            // Where it belongs among those that are in order already.
+            let place = answers.partition_point(|answer| answer.ip < *ip);
+            answers.insert(place, own);
         }
     }
 
