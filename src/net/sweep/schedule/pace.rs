@@ -21,6 +21,9 @@ const TRYING: f32 = 0.3;
 /// The same once it was seen to have an end, and how far to stay below that.
 const TESTED: f32 = 0.02;
 const MARGIN: f64 = 0.95;
+/// A network that is believed to bear so many times the rate, while it is tried, has no end
+/// that was seen: what was lost got lost for other reasons.
+const FAR: f64 = 1.7;
 /// Canaries to hear of before a rate is changed.
 const HEAR: u32 = 3;
 
@@ -111,7 +114,7 @@ impl Pace {
     /// A canary is back or lost: another rate, if what is believed now asks for one.
     pub(super) fn follow(&mut self, belief: &Belief, now: Nanos) {
         let Some(rate) = self.rate else { return };
-        self.tested |= f64::from(belief.bears(rate as f32, TRYING)) < rate;
+        self.test(rate, belief);
         self.heard += 1;
         if self.heard < HEAR {
             return;
@@ -128,6 +131,17 @@ impl Pace {
             self.refill(rate, now);
             self.rate = Some(bears);
             self.heard = 0;
+        }
+    }
+
+    /// Whether some rate is too high, as far as is believed now: a few canaries that were
+    /// lost by chance look like an end of what the network bears, until more are heard of.
+    fn test(&mut self, rate: f64, belief: &Belief) {
+        let bears = |most: f64| f64::from(belief.bears(most as f32, TRYING));
+        if self.tested {
+            self.tested = bears(rate * 2.0) < rate * FAR;
+        } else {
+            self.tested = bears(rate) < rate;
         }
     }
 

@@ -256,6 +256,31 @@ fn hosts_behind_a_lossy_link_are_asked_until_they_must_have_heard() {
 }
 
 #[test]
+fn what_is_lost_at_any_rate_does_not_slow_a_sweep_down() {
+    // By chance a loss looks like an end of what the network bears for a while: seldom.
+    for share in [0.01, 0.05, 0.15] {
+        let play = |network: Network| network.play(Rate::Adaptive, 150).took / MS;
+        let mut took: Vec<Nanos> = losing(share, twenty(1022, 100)).map(play).collect();
+        took.sort_unstable();
+        assert!(took[10] < 1_200, "{share}: {took:?}");
+    }
+    assert!(play_all(losing(0.05, twenty(4094, 1000).take(5)), Rate::Adaptive) < 4_000);
+}
+
+#[test]
+fn a_network_with_an_end_that_loses_some_anyway_is_seen_whole_and_spared() {
+    let networks = losing(0.05, bearing(1_000.0, twenty(1022, 100)));
+    let played: Vec<Played> = networks.map(|network| network.play(Rate::Adaptive, 150)).collect();
+    assert!(played.iter().all(|played| played.summary.complete));
+    assert!(played.iter().map(|played| 100 - played.found.len()).sum::<usize>() <= 1);
+    // More than the network bears is not asked for long.
+    let (sent, took) = played.iter().fold((0, 0), |(sent, took), played| {
+        (sent + played.departures.len() as u64, took + played.took / MS)
+    });
+    assert!(sent < took * 11 / 10, "{sent} packets in {took} ms");
+}
+
+#[test]
 fn sleepers_are_waited_for() {
     let sleepers = twenty(254, 28).map(|network| Network { sleepy: (0.2, 120 * MS), ..network });
     assert!(play_all(sleepers, Rate::Adaptive) < 1_000);
