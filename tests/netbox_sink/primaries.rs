@@ -8,13 +8,15 @@ use netbox_agent::domain::plan::{Action, Change, Plan, Step};
 use netbox_agent::domain::value::Value;
 use netbox_agent::domain::world::{Live, World};
 use netbox_agent::journal::{Journal, JournalError};
-use netbox_agent::netbox::{NetBox, Version};
+use netbox_agent::netbox::{Connection, NetBox, Version};
 use netbox_agent::progress::Silent;
 use tokio_util::sync::CancellationToken;
 
-use crate::lab::{Heard, Place, agent, apply, apply_whole, everything, everywhere, unique};
+use crate::lab::{
+    Heard, Place, agent, apply, apply_whole, configuration, everything, everywhere, unique,
+};
 use crate::plans::{change, create, live, marked, network, plan, planned, text};
-use crate::proxy::Proxy;
+use crate::proxy::{Mischief, Proxy, Rule};
 
 /// Whether a new interface takes its primary MAC address along.
 fn takes_along(netbox: &NetBox) -> bool {
@@ -316,6 +318,84 @@ async fn a_mac_address_that_somebody_has_taken_meanwhile_is_left_to_him() {
         let macs = macs_of(&world, &word);
         let on: Vec<_> = macs.iter().map(|mac| mac.referenced(Field::AssignedObject)).collect();
         assert!(on.len() == 2 && on.contains(&Some(target)), "{on:?}");
+    })
+    .await;
+}
+
+/// A journal that lets NetBox miss one request: the one that makes the MAC address of a key.
+struct Losing<'p> {
+    heard: Heard,
+    proxy: &'p Proxy,
+    end: &'static str,
+}
+
+impl Journal for Losing<'_> {
+    fn intend(&self, steps: &[(&Change, &Step)]) -> Result<(), JournalError> {
+        let is_it = |(change, step): &(&Change, &Step)| {
+            let is_mac = change.kind == Kind::MacAddress && step.creates;
+            is_mac && change.key.as_str().ends_with(self.end)
+        };
+        if steps.iter().any(is_it) {
+            let mischief = Mischief::Answer(502);
+            self.proxy.rules(&[Rule { mischief, methods: &["POST"], one_in: 1, times: 1 }]);
+        }
+        self.heard.intend(steps)
+    }
+
+    fn made(&self, kind: Kind, key: &ObjectKey, id: u64) -> Result<(), JournalError> {
+        self.heard.made(kind, key, id)
+    }
+
+    fn settle(&self, index: usize, change: &Change, outcome: &Outcome) -> Result<(), JournalError> {
+        self.heard.settle(index, change, outcome)
+    }
+}
+
+#[tokio::test]
+async fn interfaces_of_one_mac_address_each_get_their_own_though_a_request_was_lost() {
+    everywhere(async |place: Place| {
+        let word = unique();
+        let proxy = Proxy::before(&place.url).await;
+        let behind = Place { url: proxy.url(), token: place.token.clone() };
+        let one_by_one = Connection { batch_size: 1, ..configuration(&behind) };
+        let netbox = NetBox::connect(&one_by_one, &word.parse().unwrap()).await.unwrap();
+        let world = everything(&netbox).await;
+        if !world.supported.contains(&Kind::MacAddress) {
+            return;
+        }
+        let mut changes = network(&word, 1, &world, &word).changes;
+        let (host, bridge) = (format!("{word}-0000"), format!("{word}-0000-br0"));
+        let same = [
+            create(
+                Kind::Interface,
+                &bridge,
+                &[
+                    (Field::Name, text("br0")),
+                    (Field::Type, text("bridge")),
+                    (Field::Device, planned(Kind::Device, &host)),
+                    (Field::PrimaryMac, planned(Kind::MacAddress, &bridge)),
+                ],
+            ),
+            create(
+                Kind::MacAddress,
+                &bridge,
+                &[
+                    (Field::MacAddress, text("00:1b:21:00:00:00")),
+                    (Field::AssignedObject, planned(Kind::Interface, &bridge)),
+                ],
+            ),
+        ];
+        changes.extend(marked(same.to_vec(), &word));
+        // Nothing else is sent while the MAC addresses are.
+        changes.retain(|change| change.kind != Kind::Service);
+        let all = plan(changes);
+        let journal = Losing { heard: Heard::default(), proxy: &proxy, end: "br0" };
+        let outcomes = netbox.apply(&all, &journal, &Silent, &CancellationToken::new()).await;
+        assert_eq!(proxy.struck(), 1);
+        for (change, outcome) in all.changes.iter().zip(&outcomes) {
+            assert!(outcome.is_applied(), "{} {}: {outcome}", change.kind, change.label);
+        }
+        assert_in_place(&everything(&netbox).await, &word, 2);
     })
     .await;
 }

@@ -59,6 +59,11 @@ impl Writer<'_> {
                 && live.fields.get(&Field::AgentKey) == key
         };
         let own = standing.iter().find(is_own);
+        // Of MAC addresses that are on nothing yet the same may be meant for another interface.
+        let is_free = kind == Kind::MacAddress && !item.fields.contains(&Field::AssignedObject);
+        if own.is_none() && is_free {
+            return None;
+        }
         let sent = own.or_else(|| standing.first().filter(|_| doubtful && !kind.is_marked()));
         if let Some(live) = sent {
             let settled = settled(&item.fields, &live.fields);
