@@ -375,14 +375,20 @@ fn missed(
 }
 
 /// Whether an object is the same in everything as another of the agent's that stands for
-/// its key. Nobody can miss it, and nobody has touched it.
+/// its key. Nobody can miss it, and nobody has touched it. A MAC address may have been
+/// made for an interface that has taken the other one along.
 fn is_repeated(ground: &Ground<'_>, live: &Live) -> bool {
     let Some(name) = live.field(Field::AgentKey).as_text() else { return false };
     let standing = ground.resolved.id(&ObjectKey::new(live.kind, name));
     let other = standing.filter(|id| *id != live.id);
+    let is_free = live.kind == Kind::MacAddress && live.field(Field::AssignedObject).is_blank();
+    let told = |live: &Live| -> Vec<(Field, Value)> {
+        let fields = live.fields.iter().map(|(field, value)| (*field, value.clone()));
+        fields.filter(|(field, _)| !is_free || *field != Field::AssignedObject).collect()
+    };
     other
         .and_then(|id| ground.world.get(live.kind, id))
-        .is_some_and(|other| other.fields == live.fields)
+        .is_some_and(|other| told(other) == told(live))
 }
 
 fn passed(now: Timestamp, since: Timestamp, grace: std::time::Duration) -> bool {

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 
 use crate::agent::Agent;
 use crate::hosts::Network;
+use crate::netbox::Version;
 use crate::place::{BESIDE, Place};
 use crate::proxy::Proxy;
 
@@ -131,6 +132,38 @@ fn what_a_killed_runs_last_request_made_twice_after_all_is_taken_back() {
     place.assert_once(&network.word, 3 * 6);
     agent.sync(0);
     agent.assert_settled();
+}
+
+#[test]
+fn a_mac_address_that_a_killed_run_made_late_and_no_interface_took_along_is_taken_back() {
+    for version in [Version::V4_2, Version::V4_6] {
+        let place = Place::of(version);
+        let network = Network::new();
+        let agent = Agent::new(&place.url, &place.token, &network, "");
+        agent.says(&network.listing(0..3));
+        agent.sync(0);
+        let is_ours = |row: &Json| {
+            let name = network.name(1);
+            row["assigned_object"]["device"]["name"].as_str() == Some(&name)
+        };
+        for row in place.all("dcim/mac-addresses", is_ours) {
+            let tags: Vec<Json> =
+                row["tags"].as_array().unwrap().iter().map(|tag| tag["id"].clone()).collect();
+            let free = json!({
+                "mac_address": row["mac_address"], "tags": tags, "custom_fields": row["custom_fields"],
+            });
+            place.write("POST", "dcim/mac-addresses/", &free);
+        }
+        let twins = place.census(&network.word);
+        assert_eq!(twins.values().filter(|count| **count == 2).count(), 2, "{twins:#?}");
+        agent.sync(0);
+        place.assert_once(&network.word, 3 * 6);
+        agent.sync(0);
+        agent.assert_settled();
+        if place.is_real() {
+            break;
+        }
+    }
 }
 
 /// Random numbers from a seed that is printed.

@@ -1,6 +1,6 @@
 //! The NetBox that syncs are tested with, and a person who works in it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -143,8 +143,18 @@ impl Place {
             count(format!("interface {} {}", text(&port, "/device/name"), text(&port, "/name")));
         }
         let on = "/assigned_object/device/id";
-        for mac in self.all("dcim/mac-addresses", |row| on_own(row, on)) {
-            count(format!("mac {}", text(&mac, "/mac_address")));
+        let macs = self
+            .all("dcim/mac-addresses", |row| on_own(row, on) || row["assigned_object"].is_null());
+        // One that is on nothing counts where it is the same as one on a device.
+        let of_own: BTreeSet<String> = macs
+            .iter()
+            .filter(|mac| on_own(mac, on))
+            .map(|mac| text(mac, "/mac_address"))
+            .collect();
+        for mac in macs.iter().map(|mac| text(mac, "/mac_address")) {
+            if of_own.contains(&mac) {
+                count(format!("mac {mac}"));
+            }
         }
         for ip in self.all("ipam/ip-addresses", |row| text(row, "/vrf/name") == word) {
             let address = text(&ip, "/address");
