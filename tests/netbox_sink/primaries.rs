@@ -134,6 +134,33 @@ async fn an_interface_that_is_refused_leaves_no_mac_address_behind() {
 }
 
 #[tokio::test]
+async fn many_mac_addresses_are_taken_back_in_requests_that_are_no_longer_than_others() {
+    everywhere(async |place: Place| {
+        let word = unique();
+        let proxy = Proxy::before(&place.url).await;
+        let behind = Place { url: proxy.url(), token: place.token.clone() };
+        let short = Connection { batch_size: 10, ..configuration(&behind) };
+        let netbox = NetBox::connect(&short, &word.parse().unwrap()).await.unwrap();
+        let world = everything(&netbox).await;
+        if !takes_along(&netbox) {
+            return;
+        }
+        let mut all = network(&word, 40, &world, &word);
+        for change in all.changes.iter_mut().filter(|change| change.kind == Kind::Interface) {
+            let mut kind = change.fields.get(&Field::Type).unwrap().clone();
+            kind.after = text("nonsense");
+            change.fields.insert(Field::Type, kind);
+        }
+        let outcomes = apply(&netbox, &all).await;
+        let because = format!("skipped because interface {word}-0039 was not made");
+        assert_eq!(outcome(&all, &outcomes, Kind::MacAddress, "0039").to_string(), because);
+        assert!(macs_of(&everything(&netbox).await, &word).is_empty());
+        assert_eq!(proxy.count("DELETE /api/dcim/mac-addresses"), 4);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn who_comes_second_takes_the_first_ones_mac_addresses_and_his_own_back() {
     everywhere(async |place: Place| {
         let word = unique();

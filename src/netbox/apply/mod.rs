@@ -210,12 +210,17 @@ impl<'r> Run<'r> {
         }
         let because: BTreeMap<usize, String> =
             strays.iter().map(|(item, because)| (item.place, because.clone())).collect();
-        let items = strays.into_iter().map(|(item, _)| item).collect();
-        for (item, end) in self.writer.carry_out(Deed::Remove, wave.kind, items).await {
-            let because = because.get(&item.place).cloned().unwrap_or_default();
-            self.ledger().withdrawn(&wave.steps[item.place], &end, because);
+        let mut items: Vec<Item<'r>> = strays.into_iter().map(|(item, _)| item).collect();
+        while !items.is_empty() {
+            let size = self.writer.pace.size(wave.kind).clamp(1, items.len());
+            let rest = items.split_off(size);
+            let batch = std::mem::replace(&mut items, rest);
+            for (item, end) in self.writer.carry_out(Deed::Remove, wave.kind, batch).await {
+                let because = because.get(&item.place).cloned().unwrap_or_default();
+                self.ledger().withdrawn(&wave.steps[item.place], &end, because);
+            }
+            self.report();
         }
-        self.report();
     }
 
     /// Looks what NetBox has done by itself, and does the rest. Gives what was done late:
