@@ -231,6 +231,20 @@ fn a_run_can_be_undone() {
 }
 
 #[test]
+fn what_an_undoing_took_away_comes_back_whole_when_that_is_undone() {
+    let agent = Agent::new("");
+    agent.says(&sweep(1..4, true), 0);
+    agent.sync(0);
+    let before = agent.hosts();
+    assert_eq!(agent.run(&["rollback", "1"]).code, 0);
+    assert!(agent.hosts().is_empty());
+    let undone = agent.run(&["rollback", "2"]);
+    assert_eq!(undone.code, 0, "{}{}", undone.out, undone.err);
+    assert_eq!(agent.hosts(), before);
+    assert_eq!(agent.sync(0)["summary"]["planned"], 0);
+}
+
+#[test]
 fn where_nothing_is_to_be_undone_a_rollback_says_so_and_records_nothing() {
     let agent = Agent::new("");
     agent.says(&sweep(1..3, true), 0);

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::apply::{begin, finish, result, write};
 use super::{Context, EngineError};
 use crate::domain::memory::foreign;
-use crate::domain::object::{Field, Kind, ObjectRef, Why};
+use crate::domain::object::{Field, Kind, ObjectKey, ObjectRef, Why};
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::{Action, Change, Conflict, FieldChange, Plan};
 use crate::domain::value::{SmallMap, Value};
@@ -55,6 +55,7 @@ pub async fn undo(run: i64, context: &Context) -> Result<Undo, EngineError> {
         reverse(recorded, &world, &memory, &why, &mut plan);
     }
     keep_what_is_used(&world, &mut plan);
+    relink(&changes, &mut plan);
     Ok(Undo { run: known, plan })
 }
 
@@ -168,6 +169,42 @@ fn remake(change: &Change, why: &Why) -> Change {
         unseat: Vec::new(),
         reason: why.to_string().into(),
         ..change.clone()
+    }
+}
+
+/// What refers to an object that is made again refers to the new one: the old id is gone.
+fn relink(recorded: &[RecordedChange], plan: &mut Plan) {
+    let remade: BTreeSet<(Kind, ObjectKey)> = plan
+        .changes
+        .iter()
+        .filter(|change| change.action == Action::Create)
+        .map(|change| (change.kind, change.key.clone()))
+        .collect();
+    let keys: BTreeMap<(Kind, u64), &ObjectKey> = recorded
+        .iter()
+        .filter(|recorded| recorded.change.action == Action::Delete)
+        .filter(|recorded| remade.contains(&(recorded.change.kind, recorded.change.key.clone())))
+        .filter_map(|recorded| Some(((recorded.change.kind, recorded.id?), &recorded.change.key)))
+        .collect();
+    let anew = |reference: &ObjectRef| {
+        let id = reference.live_id();
+        let key = id.and_then(|id| keys.get(&(reference.kind(), id)));
+        key.map_or_else(
+            || reference.clone(),
+            |key| ObjectRef::Planned(reference.kind(), (*key).clone()),
+        )
+    };
+    for change in &mut plan.changes {
+        let fields = std::mem::take(&mut change.fields).into_iter();
+        let relinked = fields.map(|(field, of_field)| {
+            let after = match &of_field.after {
+                Value::Ref(reference) => Value::Ref(anew(reference)),
+                Value::Refs(all) => Value::Refs(all.iter().map(anew).collect()),
+                other => other.clone(),
+            };
+            (field, FieldChange { after, ..of_field })
+        });
+        change.fields = relinked.collect();
     }
 }
 

@@ -101,3 +101,30 @@ fn a_run_is_undone_but_for_what_a_person_changed_since() {
         }
     }
 }
+
+#[test]
+fn what_an_undoing_took_away_comes_back_whole_when_that_is_undone() {
+    for version in [Version::V4_2, Version::V4_6] {
+        let place = Place::of(version);
+        let network = Network::new();
+        let agent = Agent::new(&place.url, &place.token, &network, "");
+        agent.says(&network.listing(0..1));
+        agent.sync(0);
+        agent.says(&network.listing(0..4));
+        let run = agent.sync(0)["run"].as_i64().unwrap();
+        let before = place.census(&network.word);
+        let undo = |run: i64| {
+            let end = agent.run(&["rollback", &run.to_string()]);
+            assert_eq!(end.code, 0, "{}{}", end.out, end.err);
+        };
+        undo(run);
+        assert_ne!(place.census(&network.word), before);
+        undo(run + 1);
+        assert_eq!(place.census(&network.word), before);
+        agent.sync(0);
+        agent.assert_settled();
+        if place.is_real() {
+            break;
+        }
+    }
+}
