@@ -231,6 +231,18 @@ fn a_run_can_be_undone() {
 }
 
 #[test]
+fn an_address_that_becomes_a_device_of_its_own_is_explained_as_one() {
+    let agent = Agent::new("[defaults]\nseen_without_mac = \"device\"\n");
+    let line = r#"{"version":1,"authority":"wire","evidence":"echo reply","host":{"interfaces":[{"addresses":["192.0.2.7/24"]}]}}"#;
+    agent.says(line, 0);
+    agent.sync(0);
+    let told = agent.run(&["explain", "192.0.2.7"]);
+    assert_eq!(told.code, 0, "{}", told.err);
+    assert!(told.out.contains("a device of its own is made of it"), "{}", told.out);
+    assert!(told.out.contains("device 192.0.2.7 stands as"), "{}", told.out);
+}
+
+#[test]
 fn what_an_undoing_took_away_comes_back_whole_when_that_is_undone() {
     let agent = Agent::new("");
     agent.says(&sweep(1..4, true), 0);

@@ -129,14 +129,25 @@ fn of_address(lone: &LoneAddress, draft: &Draft) -> Story {
     };
     let seen: BTreeSet<Seen> = address.seen.iter().copied().collect();
     let ip = address.ip.to_string();
+    let of_its_own = format!("ip:{ip}");
+    let is_of_its_own = |object: &DesiredObject| {
+        let name = object.key.as_str().split_once(':').map_or("", |(_, name)| name);
+        let host = name.split('#').next();
+        matches!(object.kind, Kind::Device | Kind::Interface) && host == Some(&of_its_own)
+    };
     let objects = draft.desired.objects.values().filter(|object| {
         let text = object.fields.get(&Field::Address).and_then(|want| want.value.as_text());
-        object.kind == Kind::IpAddress
-            && text.and_then(|text| text.split('/').next()) == Some(ip.as_str())
+        let is_it = object.kind == Kind::IpAddress
+            && text.and_then(|text| text.split('/').next()) == Some(ip.as_str());
+        is_it || is_of_its_own(object)
     });
+    let is_device = objects.clone().any(|object| object.kind == Kind::Device);
     Story {
         title: format!("{ip} is an address alone: {why}"),
-        stands: "no device is made of it".to_owned(),
+        stands: match is_device {
+            true => "a device of its own is made of it, as the configuration wants it".to_owned(),
+            false => "no device is made of it".to_owned(),
+        },
         said: address.seen.iter().map(|seen| saying(inventory.observation(*seen))).collect(),
         joined: Vec::new(),
         refused: refused(&seen, None, inventory),
