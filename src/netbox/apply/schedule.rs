@@ -1,6 +1,7 @@
-//! What is written after what: the waves of a plan as NetBox takes them fastest. A host
-//! is done with before the hosts of the next cohort are, so that requests of several
-//! kinds are under way at once, and a run that ends early leaves whole hosts behind.
+//! What is written after what: the waves of a plan as NetBox takes them fastest. Hosts
+//! are cut into cohorts, and the parts of one are made while the hosts of the next are,
+//! so that requests of several kinds are under way at once. Primary addresses come when
+//! all hosts and parts are made: a run that ends early leaves hosts without them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
