@@ -4,6 +4,8 @@
 //! [`Journal::settle`] for each change when it knows how it ended. After a kill,
 //! what was intended and never settled is compared with what stands.
 
+use std::collections::BTreeSet;
+
 use crate::domain::object::{Kind, ObjectKey};
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::{Change, Step};
@@ -18,6 +20,12 @@ pub trait Journal: Send + Sync {
     /// The number of the run, where it has one.
     fn run(&self) -> Option<i64> {
         None
+    }
+
+    /// Objects of some kinds that a sink refused lately. It is likely to refuse them again,
+    /// so that nothing else should be written on their account beforehand.
+    fn refused(&self, _kinds: &[Kind]) -> BTreeSet<ObjectKey> {
+        BTreeSet::new()
     }
 
     /// These steps are about to be sent. Durable when it returns.

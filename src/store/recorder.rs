@@ -1,5 +1,6 @@
 //! One run, recorded as it goes: the [`Journal`] that a sink tells.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rusqlite::{Transaction, params};
@@ -13,6 +14,9 @@ use crate::domain::outcome::Outcome;
 use crate::domain::plan::{Action, Change, FieldChange, Step};
 use crate::domain::value::{SmallMap, Value};
 use crate::journal::{Journal, JournalError};
+
+/// So many runs back is lately.
+const LATELY: i64 = 20;
 
 /// Records one run. What a change wrote becomes the agent's memory of the object
 /// in the same transaction that records the change's end.
@@ -206,6 +210,27 @@ impl RunRecorder {
 impl Journal for RunRecorder {
     fn run(&self) -> Option<i64> {
         Some(self.run)
+    }
+
+    fn refused(&self, kinds: &[Kind]) -> BTreeSet<ObjectKey> {
+        let refused = self.store.reading(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT changes.kind, changes.key FROM runs \
+                 JOIN changes ON changes.run = runs.id AND changes.outcome = 'failed' \
+                 WHERE runs.sink = ?1 AND runs.id < ?2 AND runs.id >= ?2 - ?3",
+            )?;
+            let mut rows = statement.query(params![self.sink, self.run, LATELY])?;
+            let mut refused = BTreeSet::new();
+            while let Some(row) = rows.next()? {
+                let (kind, key): (String, String) = (row.get(0)?, row.get(1)?);
+                if kinds.iter().any(|one| one.as_str() == kind) {
+                    refused.insert(ObjectKey(key.into()));
+                }
+            }
+            Ok(refused)
+        });
+        // It only spares writes that would be taken back.
+        refused.unwrap_or_default()
     }
 
     fn intend(&self, steps: &[(&Change, &Step)]) -> Result<(), JournalError> {

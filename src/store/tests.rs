@@ -347,6 +347,31 @@ fn a_change_that_failed_half_way_stays_in_doubt() {
 }
 
 #[test]
+fn what_was_refused_is_known_for_a_while() {
+    let (_folder, store) = open();
+    let recorder = store.begin(&start()).unwrap();
+    let failed = Outcome::Failed { reason: "no such type".to_owned() };
+    let ends = [
+        (Kind::Interface, "a", failed.clone()),
+        (Kind::Device, "b", failed),
+        (Kind::Interface, "c", applied(3)),
+    ];
+    for (place, (kind, name, end)) in ends.iter().enumerate() {
+        let made =
+            change(Action::Create, *kind, name, &[(Field::Name, Value::Null, Value::text(*name))]);
+        recorder.settle(place, &made, end).unwrap();
+    }
+    let kinds = [Kind::Interface, Kind::VmInterface];
+    assert!(recorder.refused(&kinds).is_empty(), "it is of runs before");
+    let known = [ObjectKey::new(Kind::Interface, "a")].into();
+    for run in 0..25 {
+        let next = store.begin(&start()).unwrap();
+        let expected = if run < 20 { &known } else { &std::collections::BTreeSet::new() };
+        assert_eq!(&next.refused(&kinds), expected, "{run}");
+    }
+}
+
+#[test]
 fn a_deleted_object_is_forgotten() {
     let (_folder, store) = open();
     let sink = SinkId::local();

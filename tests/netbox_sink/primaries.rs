@@ -2,6 +2,8 @@
 //! takes the address along as it makes the interface, nothing else is sent; and whatever
 //! becomes of the interface, no address is left lying about.
 
+use std::collections::BTreeSet;
+
 use netbox_agent::domain::object::{Field, Kind, ObjectKey, ObjectRef};
 use netbox_agent::domain::outcome::Outcome;
 use netbox_agent::domain::plan::{Action, Change, Plan, Step};
@@ -423,6 +425,55 @@ async fn interfaces_of_one_mac_address_each_get_their_own_though_a_request_was_l
             assert!(outcome.is_applied(), "{} {}: {outcome}", change.kind, change.label);
         }
         assert_in_place(&everything(&netbox).await, &word, 2);
+    })
+    .await;
+}
+
+/// A journal that knows what was refused before.
+struct Warned {
+    heard: Heard,
+    refused: BTreeSet<ObjectKey>,
+}
+
+impl Journal for Warned {
+    fn refused(&self, _: &[Kind]) -> BTreeSet<ObjectKey> {
+        self.refused.clone()
+    }
+
+    fn intend(&self, steps: &[(&Change, &Step)]) -> Result<(), JournalError> {
+        self.heard.intend(steps)
+    }
+
+    fn made(&self, kind: Kind, key: &ObjectKey, id: u64) -> Result<(), JournalError> {
+        self.heard.made(kind, key, id)
+    }
+
+    fn settle(&self, index: usize, change: &Change, outcome: &Outcome) -> Result<(), JournalError> {
+        self.heard.settle(index, change, outcome)
+    }
+}
+
+#[tokio::test]
+async fn for_an_interface_that_is_refused_again_and_again_nothing_is_written() {
+    everywhere(async |place: Place| {
+        let word = unique();
+        let proxy = Proxy::before(&place.url).await;
+        let behind = Place { url: proxy.url(), token: place.token.clone() };
+        let netbox = agent(&behind, &word).await;
+        if !takes_along(&netbox) {
+            return;
+        }
+        let mut all = network(&word, 1, &everything(&netbox).await, &word);
+        let interface =
+            all.changes.iter_mut().find(|change| change.kind == Kind::Interface).unwrap();
+        let mut kind = interface.fields.get(&Field::Type).unwrap().clone();
+        kind.after = text("nonsense");
+        interface.fields.insert(Field::Type, kind);
+        let refused = [interface.key.clone()].into();
+        let journal = Warned { heard: Heard::default(), refused };
+        netbox.apply(&all, &journal, &Silent, &CancellationToken::new()).await;
+        assert_eq!(proxy.count("POST /api/dcim/mac-addresses"), 0);
+        assert_eq!(proxy.count("DELETE"), 0);
     })
     .await;
 }

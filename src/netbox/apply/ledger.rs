@@ -122,10 +122,15 @@ impl<'p> Ledger<'p> {
             before = stood.map(|(field, of)| (*field, of.before.clone())).collect();
         }
         let id = self.entries[step.change].id;
-        let guard = change.id.and_then(|id| match self.stamps.get(&(change.kind, id)) {
-            Some(own) => own.clone(),
-            None => change.stamp.clone(),
-        });
+        let own = |id: u64| self.stamps.get(&(change.kind, id)).cloned();
+        let guard = match (change.id, id) {
+            (Some(id), _) => own(id).unwrap_or_else(|| change.stamp.clone()),
+            // What is put on something only now, somebody else may have put elsewhere.
+            (None, Some(id)) if fields.iter().any(|(field, _)| !field.waits(change.kind)) => {
+                own(id).flatten()
+            }
+            _ => None,
+        };
         Ready::Item(Item { change, place, id, fields, before, guard })
     }
 

@@ -44,6 +44,7 @@ use self::schedule::Schedule;
 use self::twins::Made;
 use super::api::Api;
 use super::natural::may_have_twins;
+use crate::domain::object::Kind;
 use crate::domain::outcome::Outcome;
 use crate::domain::plan::{Action, Plan, Step, Wave};
 use crate::journal::Journal;
@@ -77,7 +78,8 @@ pub(super) async fn apply(
     progress: &dyn Progress,
     cancel: &CancellationToken,
 ) -> Vec<Outcome> {
-    let Schedule { waves, given, brought } = Schedule::of(plan, api.version);
+    let refused = journal.refused(&[Kind::Interface, Kind::VmInterface]);
+    let Schedule { waves, given, brought } = Schedule::of(plan, api.version, &refused);
     let lanes = how.lanes.clamp(1, MOST_LANES);
     let run = Run {
         lanes,

@@ -328,7 +328,7 @@ mod tests {
     #[test]
     fn a_mac_address_is_made_after_the_host_and_before_the_interface_that_takes_it_along() {
         let plan = host();
-        let waves = Schedule::of(&plan, Version::of(4, 6)).waves;
+        let waves = Schedule::of(&plan, Version::of(4, 6), &BTreeSet::new()).waves;
         let waits = dependencies(&plan, &waves);
         let place = |kind, action| {
             let of = |wave: &Wave| wave.kind == kind && wave.action == action;

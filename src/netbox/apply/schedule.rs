@@ -27,9 +27,15 @@ pub(super) struct Schedule {
 }
 
 impl Schedule {
-    pub(super) fn of(plan: &Plan, version: Version) -> Self {
+    /// `refused` are interfaces that are likely not to be made: no MAC address is made for
+    /// them beforehand.
+    pub(super) fn of(plan: &Plan, version: Version, refused: &BTreeSet<ObjectKey>) -> Self {
         let known = Known::of(plan);
-        let pairs = if version.assigns_primary_macs() { known.pairs() } else { BTreeMap::new() };
+        let mut pairs = BTreeMap::new();
+        if version.assigns_primary_macs() {
+            pairs = known.pairs();
+            pairs.retain(|port, _| !refused.contains(&plan.changes[*port].key));
+        }
         let (turns, brought) = macs_first(waves(plan), &pairs);
         let turns = known.cohorts(turns);
         let given = turns.iter().enumerate().filter(|(_, turn)| turn.given).map(|(at, _)| at);
@@ -249,7 +255,7 @@ mod tests {
 
     /// What is done in which order, as words.
     fn told(plan: &Plan, version: Version) -> Vec<String> {
-        let schedule = Schedule::of(plan, version);
+        let schedule = Schedule::of(plan, version, &BTreeSet::new());
         let told = schedule.waves.iter().enumerate().map(|(place, wave)| {
             let fields: BTreeSet<&Field> =
                 wave.steps.iter().flat_map(|step| &step.fields).collect();
@@ -290,13 +296,13 @@ mod tests {
     #[test]
     fn what_an_interface_brings_is_told_with_it() {
         let plan = plan(2);
-        let brought = Schedule::of(&plan, NEW).brought;
+        let brought = Schedule::of(&plan, NEW, &BTreeSet::new()).brought;
         assert_eq!(brought.len(), 2);
         for (port, step) in brought {
             assert_eq!(plan.changes[port].label, plan.changes[step.change].label);
             assert_eq!((step.creates, step.fields), (false, vec![Field::AssignedObject]));
         }
-        assert!(Schedule::of(&plan, OLD).brought.is_empty());
+        assert!(Schedule::of(&plan, OLD, &BTreeSet::new()).brought.is_empty());
     }
 
     #[test]
@@ -304,23 +310,31 @@ mod tests {
         let mut other = plan(1);
         // Its interface stands already.
         other.changes[1].action = Action::Update;
-        assert!(Schedule::of(&other, NEW).brought.is_empty());
+        assert!(Schedule::of(&other, NEW, &BTreeSet::new()).brought.is_empty());
         let mut other = plan(1);
         // The address stands already, perhaps elsewhere.
         other.changes[2].action = Action::Move;
-        assert!(Schedule::of(&other, NEW).brought.is_empty());
+        assert!(Schedule::of(&other, NEW, &BTreeSet::new()).brought.is_empty());
         let mut other = plan(2);
         // The address is the primary one of another interface than the one it is on.
         let wrong = other.changes[6].fields.clone();
         other.changes[2].fields = wrong;
-        assert_eq!(Schedule::of(&other, NEW).brought.len(), 1);
+        assert_eq!(Schedule::of(&other, NEW, &BTreeSet::new()).brought.len(), 1);
+    }
+
+    #[test]
+    fn for_an_interface_that_was_refused_lately_nothing_is_made_beforehand() {
+        let plan = plan(2);
+        let refused = BTreeSet::from([plan.changes[1].key.clone()]);
+        let brought = Schedule::of(&plan, NEW, &refused).brought;
+        assert_eq!(brought.into_keys().collect::<Vec<_>>(), [5]);
     }
 
     #[test]
     fn many_hosts_are_written_in_cohorts_and_everything_once() {
         for version in [OLD, NEW] {
             let plan = plan(4 * COHORT);
-            let schedule = Schedule::of(&plan, version);
+            let schedule = Schedule::of(&plan, version, &BTreeSet::new());
             let mut written: Vec<(usize, Field)> = Vec::new();
             let mut made: Vec<usize> = Vec::new();
             for (place, wave) in schedule.waves.iter().enumerate() {
@@ -344,6 +358,6 @@ mod tests {
         let gone =
             (0..4 * COHORT).map(|n| change(Action::Delete, Kind::Device, &format!("{n:04}"), &[]));
         let plan = Plan { changes: gone.collect(), ..Plan::default() };
-        assert_eq!(Schedule::of(&plan, NEW).waves.len(), 1);
+        assert_eq!(Schedule::of(&plan, NEW, &BTreeSet::new()).waves.len(), 1);
     }
 }
