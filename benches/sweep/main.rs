@@ -77,6 +77,7 @@ fn main() {
     // What else the machine does shall not count.
     let _ = rustix::process::setpriority_process(None, -15);
     let Some(mut lab) = Lab::empty(&["10.77.0.1/16"]) else { return };
+    lab.hush();
     // Some tools insist on a router.
     lab.ip(&["route", "add", "default", "via", "10.77.255.254"]);
     tools::say_what_is_absent();

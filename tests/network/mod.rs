@@ -138,6 +138,13 @@ impl Lab {
         assert!(ip(&[&["-n", &self.scanner], arguments].concat()), "ip {arguments:?} fails");
     }
 
+    /// Keeps the players' own kernel from looking at what is asked of its players: that
+    /// would be counted as the scanner's work, which it is on no other network.
+    pub(crate) fn hush(&self) {
+        let hushed = ["-n", &self.players, "link", "set", PLAYERS, "arp", "off"];
+        assert!(ip(&hushed), "ip {hushed:?} fails");
+    }
+
     /// Sets a kernel parameter of the scanner's namespace.
     pub(crate) fn sysctl(&self, setting: &str) {
         assert!(set(&self.scanner, setting), "{setting} cannot be set");
