@@ -230,17 +230,29 @@ async fn a_mac_address_goes_on_the_interface_that_somebody_else_made_without_one
     .await;
 }
 
-/// A journal that ends the run when interfaces are about to be made.
-struct Ending {
+/// What happens beside a run, just before steps are sent.
+type Event<'t> = Box<dyn Fn(&Heard, &[(&Change, &Step)]) + Send + Sync + 't>;
+
+/// A journal beside which something happens.
+struct Beside<'t> {
     heard: Heard,
-    cancel: CancellationToken,
+    event: Event<'t>,
+    refused: BTreeSet<ObjectKey>,
 }
 
-impl Journal for Ending {
+impl<'t> Beside<'t> {
+    fn of(event: impl Fn(&Heard, &[(&Change, &Step)]) + Send + Sync + 't) -> Self {
+        Beside { heard: Heard::default(), event: Box::new(event), refused: BTreeSet::new() }
+    }
+}
+
+impl Journal for Beside<'_> {
+    fn refused(&self, _: &[Kind]) -> BTreeSet<ObjectKey> {
+        self.refused.clone()
+    }
+
     fn intend(&self, steps: &[(&Change, &Step)]) -> Result<(), JournalError> {
-        if steps.iter().any(|(change, _)| change.kind == Kind::Interface) {
-            self.cancel.cancel();
-        }
+        (self.event)(&self.heard, steps);
         self.heard.intend(steps)
     }
 
@@ -251,6 +263,37 @@ impl Journal for Ending {
     fn settle(&self, index: usize, change: &Change, outcome: &Outcome) -> Result<(), JournalError> {
         self.heard.settle(index, change, outcome)
     }
+}
+
+fn makes(steps: &[(&Change, &Step)], kind: Kind, end: &str) -> bool {
+    let is_it = |(change, step): &(&Change, &Step)| {
+        change.kind == kind && step.creates && change.key.as_str().ends_with(end)
+    };
+    steps.iter().any(is_it)
+}
+
+/// What this run has made so far.
+fn made(heard: &Heard, kind: Kind, end: &str) -> u64 {
+    let made = heard.said().made.clone();
+    made.iter().find(|made| made.0 == kind && made.1.as_str().ends_with(end)).unwrap().2
+}
+
+/// Somebody carries these changes out, in a thread of its own: a journal does not wait.
+fn somebody(place: &Place, changes: Vec<Change>) {
+    let place = place.clone();
+    let act = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.unwrap().block_on(async {
+            apply_whole(&agent(&place, "somebody").await, &plan(changes)).await;
+        });
+    };
+    std::thread::spawn(act).join().unwrap();
+}
+
+/// The change that puts a MAC address on an interface.
+fn taking(mac: u64, interface: u64) -> Change {
+    let to = [(Field::AssignedObject, live(Kind::Interface, interface))];
+    Change { id: Some(mac), ..change(Action::Update, Kind::MacAddress, "taken", &to) }
 }
 
 #[tokio::test]
@@ -263,7 +306,11 @@ async fn before_an_interface_is_made_it_is_told_what_netbox_will_do_with_its_mac
         }
         let all = network(&word, 2, &everything(&netbox).await, &word);
         let cancel = CancellationToken::new();
-        let journal = Ending { heard: Heard::default(), cancel: cancel.clone() };
+        let journal = Beside::of(|_, steps| {
+            if makes(steps, Kind::Interface, "") {
+                cancel.cancel();
+            }
+        });
         let outcomes = netbox.apply(&all, &journal, &Silent, &cancel).await;
         let is_mac = |change: &Change| change.kind == Kind::MacAddress;
         let mac = all.changes.iter().position(is_mac).unwrap();
@@ -273,54 +320,6 @@ async fn before_an_interface_is_made_it_is_told_what_netbox_will_do_with_its_mac
         assert_eq!(outcomes[mac], Outcome::NotReached);
     })
     .await;
-}
-
-/// A journal beside which somebody puts a MAC address on another interface, just before
-/// its own is made.
-struct Meddling {
-    heard: Heard,
-    place: Place,
-    end: &'static str,
-    target: u64,
-}
-
-impl Meddling {
-    /// Done in a thread of its own, for a journal does not wait.
-    fn meddle(&self) {
-        let made = self.heard.said().made.clone();
-        let is_it = |made: &&(Kind, ObjectKey, u64)| {
-            made.0 == Kind::MacAddress && made.1.as_str().ends_with(self.end)
-        };
-        let mac = made.iter().find(is_it).unwrap().2;
-        let to = [(Field::AssignedObject, live(Kind::Interface, self.target))];
-        let mut taken = change(Action::Update, Kind::MacAddress, "taken", &to);
-        taken.id = Some(mac);
-        let place = self.place.clone();
-        let somebody = move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(async {
-                apply_whole(&agent(&place, "somebody").await, &plan(vec![taken])).await;
-            });
-        };
-        std::thread::spawn(somebody).join().unwrap();
-    }
-}
-
-impl Journal for Meddling {
-    fn intend(&self, steps: &[(&Change, &Step)]) -> Result<(), JournalError> {
-        if steps.iter().any(|(change, _)| change.kind == Kind::Interface) {
-            self.meddle();
-        }
-        self.heard.intend(steps)
-    }
-
-    fn made(&self, kind: Kind, key: &ObjectKey, id: u64) -> Result<(), JournalError> {
-        self.heard.made(kind, key, id)
-    }
-
-    fn settle(&self, index: usize, change: &Change, outcome: &Outcome) -> Result<(), JournalError> {
-        self.heard.settle(index, change, outcome)
-    }
 }
 
 #[tokio::test]
@@ -335,8 +334,11 @@ async fn a_mac_address_that_somebody_has_taken_meanwhile_is_left_to_him() {
         let standing = apply_whole(&netbox, &ground).await;
         let target = outcome(&ground, &standing, Kind::Interface, "0000").id().unwrap();
         let all = network(&word, 2, &everything(&netbox).await, &word);
-        let journal =
-            Meddling { heard: Heard::default(), place: place.clone(), end: "0001", target };
+        let journal = Beside::of(|heard, steps| {
+            if makes(steps, Kind::Interface, "0001") {
+                somebody(&place, vec![taking(made(heard, Kind::MacAddress, "0001"), target)]);
+            }
+        });
         let cancel = CancellationToken::new();
         let outcomes = netbox.apply(&all, &journal, &Silent, &cancel).await;
         let of = |kind: Kind| outcome(&all, &outcomes, kind, "0001").to_string();
@@ -349,35 +351,6 @@ async fn a_mac_address_that_somebody_has_taken_meanwhile_is_left_to_him() {
         assert!(on.len() == 2 && on.contains(&Some(target)), "{on:?}");
     })
     .await;
-}
-
-/// A journal that lets NetBox miss one request: the one that makes the MAC address of a key.
-struct Losing<'p> {
-    heard: Heard,
-    proxy: &'p Proxy,
-    end: &'static str,
-}
-
-impl Journal for Losing<'_> {
-    fn intend(&self, steps: &[(&Change, &Step)]) -> Result<(), JournalError> {
-        let is_it = |(change, step): &(&Change, &Step)| {
-            let is_mac = change.kind == Kind::MacAddress && step.creates;
-            is_mac && change.key.as_str().ends_with(self.end)
-        };
-        if steps.iter().any(is_it) {
-            let mischief = Mischief::Answer(502);
-            self.proxy.rules(&[Rule { mischief, methods: &["POST"], one_in: 1, times: 1 }]);
-        }
-        self.heard.intend(steps)
-    }
-
-    fn made(&self, kind: Kind, key: &ObjectKey, id: u64) -> Result<(), JournalError> {
-        self.heard.made(kind, key, id)
-    }
-
-    fn settle(&self, index: usize, change: &Change, outcome: &Outcome) -> Result<(), JournalError> {
-        self.heard.settle(index, change, outcome)
-    }
 }
 
 #[tokio::test]
@@ -418,7 +391,12 @@ async fn interfaces_of_one_mac_address_each_get_their_own_though_a_request_was_l
         // Nothing else is sent while the MAC addresses are.
         changes.retain(|change| change.kind != Kind::Service);
         let all = plan(changes);
-        let journal = Losing { heard: Heard::default(), proxy: &proxy, end: "br0" };
+        let journal = Beside::of(|_, steps| {
+            if makes(steps, Kind::MacAddress, "br0") {
+                let mischief = Mischief::Answer(502);
+                proxy.rules(&[Rule { mischief, methods: &["POST"], one_in: 1, times: 1 }]);
+            }
+        });
         let outcomes = netbox.apply(&all, &journal, &Silent, &CancellationToken::new()).await;
         assert_eq!(proxy.struck(), 1);
         for (change, outcome) in all.changes.iter().zip(&outcomes) {
@@ -427,30 +405,6 @@ async fn interfaces_of_one_mac_address_each_get_their_own_though_a_request_was_l
         assert_in_place(&everything(&netbox).await, &word, 2);
     })
     .await;
-}
-
-/// A journal that knows what was refused before.
-struct Warned {
-    heard: Heard,
-    refused: BTreeSet<ObjectKey>,
-}
-
-impl Journal for Warned {
-    fn refused(&self, _: &[Kind]) -> BTreeSet<ObjectKey> {
-        self.refused.clone()
-    }
-
-    fn intend(&self, steps: &[(&Change, &Step)]) -> Result<(), JournalError> {
-        self.heard.intend(steps)
-    }
-
-    fn made(&self, kind: Kind, key: &ObjectKey, id: u64) -> Result<(), JournalError> {
-        self.heard.made(kind, key, id)
-    }
-
-    fn settle(&self, index: usize, change: &Change, outcome: &Outcome) -> Result<(), JournalError> {
-        self.heard.settle(index, change, outcome)
-    }
 }
 
 #[tokio::test]
@@ -470,10 +424,44 @@ async fn for_an_interface_that_is_refused_again_and_again_nothing_is_written() {
         kind.after = text("nonsense");
         interface.fields.insert(Field::Type, kind);
         let refused = [interface.key.clone()].into();
-        let journal = Warned { heard: Heard::default(), refused };
+        let journal = Beside { refused, ..Beside::of(|_, _| {}) };
         netbox.apply(&all, &journal, &Silent, &CancellationToken::new()).await;
         assert_eq!(proxy.count("POST /api/dcim/mac-addresses"), 0);
         assert_eq!(proxy.count("DELETE"), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mac_address_that_somebody_has_put_elsewhere_is_not_taken_back_from_there() {
+    everywhere(async |place: Place| {
+        let word = unique();
+        let netbox = agent(&place, &word).await;
+        if !takes_along(&netbox) {
+            return;
+        }
+        let ground = network(&unique(), 1, &everything(&netbox).await, "others");
+        let standing = apply_whole(&netbox, &ground).await;
+        let target = outcome(&ground, &standing, Kind::Interface, "0000").id().unwrap();
+        let all = network(&word, 1, &everything(&netbox).await, &word);
+        let journal = Beside::of(|heard, steps| {
+            if makes(steps, Kind::Interface, "") {
+                // He makes the interface himself, without a MAC address.
+                let bare = [
+                    (Field::Name, text("eth0")),
+                    (Field::Type, text("other")),
+                    (Field::Device, live(Kind::Device, made(heard, Kind::Device, "0000"))),
+                ];
+                let taken = taking(made(heard, Kind::MacAddress, "0000"), target);
+                somebody(&place, vec![create(Kind::Interface, "bare", &bare), taken]);
+            }
+        });
+        let outcomes = netbox.apply(&all, &journal, &Silent, &CancellationToken::new()).await;
+        let left = outcome(&all, &outcomes, Kind::MacAddress, "0000").to_string();
+        assert!(left.contains("its assigned_object was changed since the plan was made"), "{left}");
+        let world = everything(&netbox).await;
+        let macs = macs_of(&world, &word);
+        assert_eq!(macs[0].referenced(Field::AssignedObject), Some(target));
     })
     .await;
 }
